@@ -1,0 +1,1 @@
+"""How frames reach a SLAM system and how its poses come back."""

@@ -1,0 +1,57 @@
+"""The harness's side of one backend: how it is started, what it needs, what it can do."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from adapters.backend import Capabilities
+
+
+@dataclass(frozen=True)
+class ResourceNeeds:
+    """What one trial of a backend takes from the machine.
+
+    Attributes:
+        cores: CPU cores it keeps busy.
+        memory_bytes: Memory it is given; beyond that it is stopped.
+        gpus: GPUs it needs.
+    """
+
+    cores: int = 1
+    memory_bytes: int = 4 * 1024**3
+    gpus: int = 0
+
+
+class Adapter(ABC):
+    """Describes one backend to the harness without importing the SLAM system itself."""
+
+    #: ``module:Class`` of the :class:`adapters.backend.Backend` that the server side loads.
+    server: ClassVar[str]
+    needs: ClassVar[ResourceNeeds] = ResourceNeeds()
+    #: Options a user may set, with the defaults.
+    default_options: ClassVar[dict[str, Any]] = {}
+
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What the backend can do, known without starting it."""
+
+    @abstractmethod
+    def missing(self) -> str | None:
+        """One sentence saying what this machine lacks to run it as a process and the command that
+        installs it; None when it can run."""
+
+    def prepare(self, options: dict[str, Any], cache_directory: Path) -> dict[str, Any]:
+        """Make or find what the backend needs beside frames (a vocabulary, weights), once per machine.
+
+        Args:
+            options: The options the user set, over the defaults.
+            cache_directory: A directory for what takes long to make; may not exist yet.
+
+        Returns:
+            The options to start the backend with.
+
+        Raises:
+            BackendUnavailableError: It cannot be had; the message says why and what to do.
+        """
+        return {**self.default_options, **options}

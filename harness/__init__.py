@@ -1,0 +1,1 @@
+"""Plan, run, evaluate, report, check: the command line and what stands behind it."""

@@ -1,0 +1,1 @@
+"""What a frame means: perception modules behind one small interface."""
