@@ -38,8 +38,11 @@ class Adapter(ABC):
 
     @abstractmethod
     def missing(self) -> str | None:
-        """One sentence saying what this machine lacks to run it as a process and the command that
-        installs it; None when it can run."""
+        """What this machine lacks to run the backend as a process.
+
+        Returns:
+            One sentence with the command that installs it; None when it can run.
+        """
 
     def prepare(self, options: dict[str, Any], cache_directory: Path) -> dict[str, Any]:
         """Make or find what the backend needs beside frames (a vocabulary, weights), once per machine.

@@ -187,5 +187,5 @@ class Backend(ABC):
     def finish(self) -> BackendResult:
         """Finish all optimisation and hand over the trajectory."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing
         """Release what is held; called however the conversation ended."""

@@ -28,5 +28,7 @@ class SensorModule(PerceptionModule):
     def predict(self, frame: Frame) -> Prediction:
         """Pass depth and labels on unchanged."""
         if frame.depth is None:
-            raise PerceptionError(f"frame {frame.index} has no recorded depth, which perception 'sensor' needs")
+            raise PerceptionError(
+                f"frame {frame.index} has no recorded depth, which perception 'sensor' needs"
+            )
         return Prediction(depth=frame.depth, semantics=frame.labels, label_space=self._label_space)

@@ -1,0 +1,102 @@
+"""The one configuration object of an experiment, the same behind the command line and a file."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import ConfigurationError
+
+CONFIGURATION_SCHEMA_VERSION = 1
+
+
+class Feed(StrEnum):
+    """How frames are handed to a backend."""
+
+    LOCKSTEP = "lockstep"
+    REALTIME = "realtime"
+
+
+class RuntimeChoice(StrEnum):
+    """How a backend is started; ``auto`` takes the first that can."""
+
+    AUTO = "auto"
+    PROCESS = "process"
+
+
+class PhaseLimits(BaseModel):
+    """Seconds of silence after which a phase has failed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hello_s: float = Field(default=60.0, gt=0)
+    start_s: float = Field(default=300.0, gt=0)
+    frame_s: float = Field(default=60.0, gt=0)
+    finish_s: float = Field(default=600.0, gt=0)
+    trial_s: float = Field(default=4 * 3600.0, gt=0, description="The whole trial, everything included.")
+
+
+class ExperimentConfiguration(BaseModel):
+    """Everything the user decides about an experiment.
+
+    Attributes:
+        sequences: Names of sets, sequences of sets, or directories.
+        perception: Names of perception modules.
+        backends: Names of backends; empty means every backend that can run here.
+        runs: Repetitions of every combination.
+        seed: Run ``r`` of every combination gets ``seed + r``.
+        backend_options: Per backend, options that override its defaults.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = CONFIGURATION_SCHEMA_VERSION
+    sequences: tuple[str, ...] = Field(min_length=1)
+    perception: tuple[str, ...] = Field(min_length=1)
+    backends: tuple[str, ...] = ()
+    runs: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+    runtime: RuntimeChoice = RuntimeChoice.AUTO
+    feed: Feed = Feed.LOCKSTEP
+    max_frames: int | None = Field(default=None, ge=1)
+    coverage_floor: float = Field(default=0.9, ge=0, le=1)
+    limits: PhaseLimits = PhaseLimits()
+    memory_limit_bytes: int | None = Field(default=None, gt=0)
+    backend_options: dict[str, dict[str, Any]] = {}
+
+
+def load_configuration(path: Path) -> dict[str, Any]:
+    """Read a YAML configuration file into plain values, not yet validated.
+
+    Raises:
+        ConfigurationError: The file cannot be read or is no mapping; names file and line.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path} must hold a mapping such as 'sequences: [demo]'")
+    return values
+
+
+def make_configuration(values: dict[str, Any]) -> ExperimentConfiguration:
+    """Validate plain values.
+
+    Raises:
+        ConfigurationError: One line per wrong value, each with its name.
+    """
+    try:
+        return ExperimentConfiguration(**values)
+    except ValidationError as error:
+        raise ConfigurationError(validation_message("configuration", error)) from error
+
+
+def validation_message(what: str, error: ValidationError) -> str:
+    """One line per wrong value instead of pydantic's page."""
+    lines = (f"{'.'.join(map(str, item['loc'])) or what}: {item['msg']}" for item in error.errors())
+    return f"{what} is not valid: " + "; ".join(lines)
