@@ -28,6 +28,8 @@ class Adapter(ABC):
 
     #: ``module:Class`` of the :class:`adapters.backend.Backend` that the server side loads.
     server: ClassVar[str]
+    #: Distributions whose versions belong into the record.
+    packages: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[ResourceNeeds] = ResourceNeeds()
     #: Options a user may set, with the defaults.
     default_options: ClassVar[dict[str, Any]] = {}

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from adapters.client import PhaseLimits
 from harness.errors import ConfigurationError
 
 CONFIGURATION_SCHEMA_VERSION = 1
@@ -26,18 +27,6 @@ class RuntimeChoice(StrEnum):
     PROCESS = "process"
 
 
-class PhaseLimits(BaseModel):
-    """Seconds of silence after which a phase has failed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    hello_s: float = Field(default=60.0, gt=0)
-    start_s: float = Field(default=300.0, gt=0)
-    frame_s: float = Field(default=60.0, gt=0)
-    finish_s: float = Field(default=600.0, gt=0)
-    trial_s: float = Field(default=4 * 3600.0, gt=0, description="The whole trial, everything included.")
-
-
 class ExperimentConfiguration(BaseModel):
     """Everything the user decides about an experiment.
 
@@ -47,6 +36,9 @@ class ExperimentConfiguration(BaseModel):
         backends: Names of backends; empty means every backend that can run here.
         runs: Repetitions of every combination.
         seed: Run ``r`` of every combination gets ``seed + r``.
+        limits: How long each phase of the conversation with a backend may be silent.
+        trial_limit_s: How long a whole trial may take, everything included.
+        memory_limit_bytes: For every backend, instead of what each asks for.
         backend_options: Per backend, options that override its defaults.
     """
 
@@ -63,6 +55,7 @@ class ExperimentConfiguration(BaseModel):
     max_frames: int | None = Field(default=None, ge=1)
     coverage_floor: float = Field(default=0.9, ge=0, le=1)
     limits: PhaseLimits = PhaseLimits()
+    trial_limit_s: float = Field(default=4 * 3600.0, gt=0)
     memory_limit_bytes: int | None = Field(default=None, gt=0)
     backend_options: dict[str, dict[str, Any]] = {}
 

@@ -1,0 +1,140 @@
+"""Runtime ``process``: the backend in its own process group, with its own directory, watched for memory.
+
+This keeps a crash, a leak or a hang of a SLAM system away from the harness and from other trials. It is no
+sandbox: a process may read what its user may read.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from importlib import metadata
+from typing import Any, ClassVar
+
+import psutil
+
+from adapters.adapter import Adapter
+from adapters.errors import AdapterError, BackendDiedError, BackendUnavailableError, ResourceLimitError
+from adapters.runtimes.runtime import LaunchRequest, RunningBackend, Runtime, last_lines
+
+#: How often memory is looked at, seconds.
+_MEMORY_PERIOD_S = 0.1
+#: Never handed to a backend: it leads to the ground truth.
+_HIDDEN_VARIABLES = ("HARNESS_DATA",)
+
+
+class ProcessRuntime(Runtime):
+    """Starts ``python -m adapters.server`` with the Python that runs the harness."""
+
+    name: ClassVar[str] = "process"
+
+    def unavailable(self, adapter: Adapter) -> str | None:
+        """What the backend's package lacks on this machine."""
+        return adapter.missing()
+
+    def start(self, request: LaunchRequest) -> RunningBackend:
+        """Start the server side of the backend in a session of its own."""
+        request.output_directory.mkdir(parents=True, exist_ok=True)
+        command = [
+            *(sys.executable, "-m", "adapters.server", request.adapter.server),
+            *("--endpoint", f"ipc://{request.socket_path}", "--die-with-parent"),
+        ]
+        environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN_VARIABLES}
+        environment["OMP_NUM_THREADS"] = str(request.adapter.needs.cores)
+        try:
+            with request.log_file.open("wb") as log:
+                process = subprocess.Popen(
+                    command,
+                    cwd=request.output_directory,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise BackendUnavailableError(f"cannot start {request.adapter.server}: {error}") from error
+        return BackendProcess(process, request)
+
+    def describe(self, adapter: Adapter) -> dict[str, Any]:
+        """The versions of what runs in the process."""
+        versions: dict[str, str | None] = {}
+        for package in adapter.packages:
+            try:
+                versions[package] = metadata.version(package)
+            except metadata.PackageNotFoundError:
+                versions[package] = None
+        return {"runtime": self.name, "packages": versions, "image_digest": None}
+
+
+class BackendProcess(RunningBackend):
+    """A process group with one backend in it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], request: LaunchRequest):
+        self._process = process
+        self._request = request
+        self._over_limit_bytes: int | None = None
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch_memory, name="memory-watch", daemon=True)
+        self._watcher.start()
+
+    def failure(self) -> AdapterError | None:
+        """Memory limit, signal or exit code, with the last lines of the log."""
+        exit_code = self._process.poll()
+        if exit_code is None:
+            return None
+        if self._over_limit_bytes is not None:
+            return ResourceLimitError(
+                f"the backend took {_gigabytes(self._over_limit_bytes)} of memory, its limit is "
+                f"{_gigabytes(self._request.memory_limit_bytes)}; raise it with --memory-limit"
+            )
+        cause = f"signal {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
+        words = last_lines(self._request.log_file)
+        return BackendDiedError(
+            f"the backend died with {cause}" + (f"; its log ends: {words}" if words else "")
+        )
+
+    def stop(self, grace_s: float = 0.0) -> None:
+        """Give it a moment to end by itself, then kill the whole group."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(grace_s)
+        self._stopping.set()
+        self._kill_group()
+        self._process.wait()
+        self._watcher.join()
+
+    def _kill_group(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # nobody of the group is left
+
+    def _watch_memory(self) -> None:
+        while not self._stopping.wait(_MEMORY_PERIOD_S) and self._process.poll() is None:
+            taken = _memory_of_group(self._process.pid)
+            if taken > self._request.memory_limit_bytes:
+                self._over_limit_bytes = taken
+                self._kill_group()
+                return
+
+
+def _memory_of_group(pid: int) -> int:
+    """Resident memory of a process and everything it started, bytes; 0 when it is gone."""
+    try:
+        leader = psutil.Process(pid)
+        members = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    taken = 0
+    for member in members:
+        try:
+            taken += member.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return taken
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1024**3:.2f} GiB"

@@ -1,0 +1,115 @@
+"""The seam between the harness and whatever starts a backend: a process today, a container elsewhere."""
+
+import os
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from adapters.adapter import Adapter
+from adapters.errors import AdapterError
+
+_GRACE_S = 5.0
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """What a runtime needs to start one backend.
+
+    Attributes:
+        adapter: Which backend.
+        socket_path: Unix socket the harness has bound; its directory holds nothing else.
+        output_directory: The only place the backend writes to; its working directory.
+        log_file: Where its standard output and error go.
+        memory_limit_bytes: It is stopped when it takes more.
+    """
+
+    adapter: Adapter
+    socket_path: Path
+    output_directory: Path
+    log_file: Path
+    memory_limit_bytes: int
+
+
+class RunningBackend(ABC):
+    """A backend that has been started. A context manager that stops it, whatever happened."""
+
+    @abstractmethod
+    def failure(self) -> AdapterError | None:
+        """Why it can answer no more, with its last words; None while it runs."""
+
+    @abstractmethod
+    def stop(self, grace_s: float = 0.0) -> None:
+        """End it and everything it started. Harmless when it has ended.
+
+        Args:
+            grace_s: How long it may take to end by itself.
+        """
+
+    def __enter__(self) -> "RunningBackend":
+        return self
+
+    def __exit__(self, exception_type: type[BaseException] | None, *_: object) -> None:
+        # One that has given its last answer may close its files; one that failed is not waited for.
+        self.stop(_GRACE_S if exception_type is None else 0.0)
+
+
+class Runtime(ABC):
+    """One way of starting backends."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def unavailable(self, adapter: Adapter) -> str | None:
+        """Why the backend cannot be started this way here, in a sentence; None when it can."""
+
+    @abstractmethod
+    def start(self, request: LaunchRequest) -> RunningBackend:
+        """Start a backend.
+
+        Raises:
+            BackendUnavailableError: It cannot be started.
+        """
+
+    @abstractmethod
+    def describe(self, adapter: Adapter) -> dict[str, Any]:
+        """What a record must hold to start the same again: versions, image digest."""
+
+
+def last_lines(log_file: Path, count: int = 5) -> str:
+    """The end of a log, for messages; empty when there is none."""
+    try:
+        with log_file.open("rb") as file:
+            file.seek(max(0, log_file.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return " | ".join([line.strip() for line in lines if line.strip()][-count:])
+
+
+_SOCKET_PREFIX = "slam-harness-"
+
+
+@contextmanager
+def socket_directory() -> Iterator[Path]:
+    """A short-named directory for one socket (its path may have 107 bytes), gone afterwards.
+
+    What an earlier harness left behind because it was killed is removed as well.
+    """
+    _sweep()
+    path = Path(tempfile.mkdtemp(prefix=f"{_SOCKET_PREFIX}{os.getpid()}-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _sweep() -> None:
+    for path in Path(tempfile.gettempdir()).glob(f"{_SOCKET_PREFIX}*-*"):
+        owner = path.name.removeprefix(_SOCKET_PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(path, ignore_errors=True)
