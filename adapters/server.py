@@ -4,14 +4,10 @@ Started as ``python -m adapters.server MODULE:CLASS --endpoint ipc:///path/to/so
 """
 
 import argparse
-import ctypes
 import faulthandler
 import importlib
 import logging
-import os
 import resource
-import signal
-import sys
 import time
 from collections.abc import Sequence
 
@@ -28,6 +24,7 @@ from adapters.messages import (
     parse_start,
     result_message,
 )
+from adapters.parent_death import die_with_parent
 from adapters.protocol import Message, MessageType, decode, encode
 
 _log = logging.getLogger(__name__)
@@ -112,17 +109,6 @@ def load_backend(name: str) -> Backend:
     return backend
 
 
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when the harness dies, however it dies (Linux)."""
-    if sys.platform != "linux":
-        return
-    pr_set_pdeathsig = 1
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was told
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 def main() -> None:
     """Command line of the server side."""
     parser = argparse.ArgumentParser(prog="adapters.server", description=__doc__)
@@ -133,7 +119,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     faulthandler.enable()
     if arguments.die_with_parent:
-        _die_with_parent()
+        die_with_parent()
     serve(load_backend(arguments.backend), arguments.endpoint)
 
 

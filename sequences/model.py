@@ -181,6 +181,10 @@ class Sequence(ABC):
     def ground_truth(self) -> GroundTruth | None:
         """The poses to compare with, None when the recording has none."""
 
+    def imu_between(self, after_ns: int, until_ns: int) -> ImuSamples | None:
+        """The IMU samples with ``after_ns < t <= until_ns``; None when the recording has no IMU."""
+        return None
+
     def __len__(self) -> int:
         return len(self.info.timestamps_ns)
 

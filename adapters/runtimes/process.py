@@ -101,22 +101,28 @@ class BackendProcess(RunningBackend):
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_s)
         self._stopping.set()
-        self._kill_group()
+        self._signal_group(signal.SIGKILL)
         self._process.wait()
         self._watcher.join()
 
-    def _kill_group(self) -> None:
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # nobody of the group is left
+    def kill(self) -> None:
+        """SIGKILL to the group."""
+        self._signal_group(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """SIGSTOP to the group."""
+        self._signal_group(signal.SIGSTOP)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
+            os.killpg(self._process.pid, number)
 
     def _watch_memory(self) -> None:
         while not self._stopping.wait(_MEMORY_PERIOD_S) and self._process.poll() is None:
             taken = _memory_of_group(self._process.pid)
             if taken > self._request.memory_limit_bytes:
                 self._over_limit_bytes = taken
-                self._kill_group()
+                self._signal_group(signal.SIGKILL)
                 return
 
 

@@ -50,6 +50,14 @@ class RunningBackend(ABC):
             grace_s: How long it may take to end by itself.
         """
 
+    @abstractmethod
+    def kill(self) -> None:
+        """Let it die on the spot, as a crash would; for tests of what the harness makes of that."""
+
+    @abstractmethod
+    def freeze(self) -> None:
+        """Let it fall silent without ending, as a hang would; for tests of what the harness makes of that."""
+
     def __enter__(self) -> "RunningBackend":
         return self
 

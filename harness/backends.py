@@ -1,0 +1,47 @@
+"""Which SLAM backends there are, which can run here, and how each is started."""
+
+from adapters.adapter import Adapter
+from adapters.runtimes.process import ProcessRuntime
+from adapters.runtimes.runtime import Runtime
+from harness.configuration import RuntimeChoice
+from harness.environment import Hardware, hardware
+from sequences.registry import Registry
+
+BACKENDS: Registry[Adapter] = Registry(
+    "slam_harness.backends",
+    "backend",
+    Adapter,  # type: ignore[type-abstract]
+)
+
+#: In the order in which ``auto`` tries them.
+RUNTIMES: dict[RuntimeChoice, type[Runtime]] = {RuntimeChoice.PROCESS: ProcessRuntime}
+
+
+def choose_runtime(adapter: Adapter, choice: RuntimeChoice) -> tuple[Runtime | None, str | None]:
+    """Find the runtime for a backend.
+
+    Returns:
+        The runtime and None, or None and the sentence that says why no runtime can start it.
+    """
+    candidates = RUNTIMES.values() if choice is RuntimeChoice.AUTO else [RUNTIMES[choice]]
+    reasons = []
+    for runtime in (candidate() for candidate in candidates):
+        reason = runtime.unavailable(adapter)
+        if reason is None:
+            return runtime, None
+        reasons.append(reason)
+    return None, "; ".join(reasons)
+
+
+def lacking_hardware(adapter: Adapter, machine: Hardware | None = None) -> str | None:
+    """Why a machine is too small for a backend, in a sentence; None when it is not."""
+    machine = machine or hardware()
+    needs = adapter.needs
+    if needs.gpus > len(machine.gpus):
+        return f"it needs {needs.gpus} GPU and this machine has {len(machine.gpus) or 'none'}"
+    if needs.memory_bytes > machine.memory_bytes:
+        return (
+            f"it needs {needs.memory_bytes / 1024**3:.0f} GiB of memory and this machine has "
+            f"{machine.memory_bytes / 1024**3:.0f} GiB"
+        )
+    return None

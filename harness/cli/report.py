@@ -1,0 +1,28 @@
+"""``harness report``: tables, figures and maps of one or several experiments."""
+
+from pathlib import Path
+
+import click
+
+from harness.cli.console import ERRORS, OUTPUT
+from harness.cli.progress import StepProgress
+from harness.environment import reader_context
+from harness.experiment import RUNS_DIRECTORY
+from harness.report import write_report
+from harness.store import ExperimentDirectory, newest_experiment
+
+
+@click.command()
+@click.argument("directories", metavar="[DIR]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Default: DIR/report.")
+@click.option("--maps/--no-maps", default=True, show_default=True, help="Fuse and render the depth.")
+def report(directories: tuple[Path, ...], output: Path | None, maps: bool) -> None:
+    """Write report.md, report.html, tables and figures of the experiments in DIR (default: the newest)."""
+    if directories:
+        experiments = [ExperimentDirectory.open(directory) for directory in directories]
+    else:
+        experiments = [newest_experiment(RUNS_DIRECTORY)]
+    with StepProgress(ERRORS) as progress:
+        context = reader_context(progress)
+        files = write_report(experiments, output, maps=maps, context=context, progress=progress)
+    OUTPUT.print(str(files.html), highlight=False, soft_wrap=True)

@@ -1,0 +1,127 @@
+"""``harness run``: one experiment from its options, or from a file, to its records."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from harness.cli.console import ERRORS, OUTPUT
+from harness.cli.progress import StepProgress, TrialProgress
+from harness.configuration import (
+    ExperimentConfiguration,
+    Feed,
+    RuntimeChoice,
+    load_configuration,
+    make_configuration,
+)
+from harness.environment import reader_context
+from harness.errors import ConfigurationError
+from harness.executor import LocalExecutor
+from harness.experiment import RUNS_DIRECTORY, ExperimentOutcome, new_experiment_path, run_trials
+from harness.plan import plan_trials
+from harness.record import Status
+from harness.store import ExperimentDirectory
+
+_EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+
+
+@click.command()
+@click.option("--config", "config_file", type=_EXISTING_FILE, help="YAML file; options override it.")
+@click.option("--seqs", "sequences", callback=_names, metavar="A,B", help="Sets, sequences or directories.")
+@click.option("--perception", callback=_names, metavar="A,B", help="Perception modules.")
+@click.option("--backends", callback=_names, metavar="A,B", help="Default: all that can run here.")
+@click.option("--runs", type=int, help="Repetitions of every combination (default 1).")
+@click.option("--seed", type=int, help="Seed of the first run (default 0).")
+@click.option("--runtime", type=click.Choice([choice.value for choice in RuntimeChoice]))
+@click.option("--feed", type=click.Choice([feed.value for feed in Feed]), help="Default: lockstep.")
+@click.option("--max-frames", type=int, help="Only the first frames of every sequence.")
+@click.option("--coverage-floor", type=float, help="Share of frames that need a pose (default 0.9).")
+@click.option("--memory-limit", "memory_limit_bytes", metavar="SIZE", help="For a backend, as in 6G or 800M.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="BACKEND.OPTION=VALUE",
+    help="An option of a backend; repeatable.",
+)
+@click.option("--output", type=_DIRECTORY, help="Directory of the experiment (default: a new one).")
+@click.option("--resume", type=_DIRECTORY, metavar="DIR", help="Continue an experiment that was cut off.")
+def run(output: Path | None, resume: Path | None, **options: Any) -> None:
+    """Run perception modules × backends × sequences and score every trajectory.
+
+    Exit codes: 0 all trials ran, 1 a trial failed or none could run, 2 wrong usage.
+    """
+    if resume is not None:
+        if output is not None or any(value for value in options.values()):
+            raise click.UsageError("--resume takes its configuration from the experiment; give it alone")
+        configuration = ExperimentDirectory.open(resume).configuration()
+    else:
+        configuration = _configuration(options)
+    with StepProgress(ERRORS) as progress:
+        trials = plan_trials(configuration, reader_context(progress))
+    if resume is not None:
+        experiment = ExperimentDirectory.open(resume)
+    else:
+        path = output or new_experiment_path(configuration, RUNS_DIRECTORY)
+        experiment = ExperimentDirectory.create(path, configuration)
+    try:
+        with TrialProgress(len(trials), ERRORS) as listener:
+            outcome = run_trials(trials, experiment, LocalExecutor(), listener)
+    except KeyboardInterrupt:
+        ERRORS.print(f"continue with: harness run --resume {experiment.path}", highlight=False)
+        raise
+    _say_how_it_went(outcome)
+    raise SystemExit(outcome.exit_code())
+
+
+def _configuration(options: dict[str, Any]) -> ExperimentConfiguration:
+    """The file's values, overridden by the options that were given."""
+    file: Path | None = options.pop("config_file")
+    values = load_configuration(file) if file else {}
+    backend_options = values.setdefault("backend_options", {})
+    for setting in options.pop("settings"):
+        backend, option, value = _parse_setting(setting)
+        backend_options.setdefault(backend, {})[option] = value
+    memory_limit = options.pop("memory_limit_bytes")
+    if memory_limit is not None:
+        values["memory_limit_bytes"] = _parse_size(memory_limit)
+    values |= {name: value for name, value in options.items() if value is not None}
+    for name, option in (("sequences", "--seqs"), ("perception", "--perception")):
+        if not values.get(name):
+            raise ConfigurationError(
+                f"say which {name} to use: {option} NAME, or '{name}: [NAME]' in --config"
+            )
+    return make_configuration(values)
+
+
+def _parse_setting(setting: str) -> tuple[str, str, Any]:
+    match = re.fullmatch(r"([^.=]+)\.([^=]+)=(.*)", setting)
+    if match is None:
+        raise ConfigurationError(
+            f"--set {setting}: expected BACKEND.OPTION=VALUE, as in orbslam3.features=2000"
+        )
+    backend, option, value = match.groups()
+    return backend, option, yaml.safe_load(value)
+
+
+def _parse_size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise ConfigurationError(f"--memory-limit {text}: expected a size such as 6G or 800M")
+    number, unit = match.groups()
+    return int(float(number) * 1024 ** " KMGT".index(unit.upper() or " "))
+
+
+def _say_how_it_went(outcome: ExperimentOutcome) -> None:
+    counts = ", ".join(
+        f"{outcome.count(status)} {status.value}" for status in Status if outcome.count(status)
+    )
+    ERRORS.print(f"{len(outcome.records)} trials: {counts}", highlight=False)
+    OUTPUT.print(str(outcome.experiment.path), highlight=False, soft_wrap=True)

@@ -1,0 +1,111 @@
+"""What this machine has and lacks: each missing piece with what it is for and what installs it."""
+
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+
+from harness.backends import BACKENDS, choose_runtime, lacking_hardware
+from harness.configuration import RuntimeChoice
+from harness.environment import cache_directory, hardware, reader_context
+from harness.system_packages import SYSTEM_LIBRARIES, install_command
+from sequences.errors import SequenceError
+
+
+class Finding(StrEnum):
+    """How a piece stands."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    OPTIONAL = "optional"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One thing the harness may need.
+
+    Attributes:
+        name: What it is.
+        finding: Whether it is there; ``optional`` is absent without harm to what most users do.
+        purpose: What it is for.
+        remedy: The command that brings it, or None.
+    """
+
+    name: str
+    finding: Finding
+    purpose: str
+    remedy: str | None = None
+
+
+#: Module, extra that has it, purpose.
+_EXTRAS = (
+    ("open3d", "open3d", "synthetic sequences, backend rgbd-odometry, fused maps in reports"),
+    ("skimage", "synthetic", "photographs used as textures in synthetic sequences; training a vocabulary"),
+    ("sklearn", "synthetic", "photographs used as textures in synthetic sequences; training a vocabulary"),
+    ("pyorbslam3", "orbslam3", "backend orbslam3"),
+)
+
+
+def examine() -> list[Piece]:
+    """Look at everything the harness may need on this machine."""
+    return [*_libraries(), *_extras(), _git(), _gpu(), _data(), *_backends()]
+
+
+def _libraries() -> list[Piece]:
+    pieces = []
+    for library in SYSTEM_LIBRARIES:
+        present = library.present()
+        finding = Finding.PRESENT if present else Finding.MISSING
+        remedy = None if present else install_command([library.package])
+        pieces.append(Piece(library.soname, finding, library.purpose, remedy))
+    return pieces
+
+
+def _extras() -> list[Piece]:
+    pieces = []
+    for module, extra, purpose in _EXTRAS:
+        if find_spec(module) is not None:
+            pieces.append(Piece(f"package {module}", Finding.PRESENT, purpose))
+        else:
+            remedy = f"pip install 'slam-harness[{extra}]'"
+            pieces.append(Piece(f"package {module}", Finding.MISSING, purpose, remedy))
+    return pieces
+
+
+def _git() -> Piece:
+    purpose = "the commit of the harness in every record"
+    if shutil.which("git"):
+        return Piece("git", Finding.PRESENT, purpose)
+    return Piece("git", Finding.OPTIONAL, purpose, install_command(["git"]))
+
+
+def _gpu() -> Piece:
+    gpus = hardware().gpus
+    if gpus:
+        return Piece(f"GPU: {', '.join(gpus)}", Finding.PRESENT, "backends that need one")
+    return Piece("GPU", Finding.OPTIONAL, "backends that need one; those are skipped without")
+
+
+def _data() -> Piece:
+    purpose = "sets of recordings on disk, such as tum_local; the set demo needs none"
+    try:
+        directory = reader_context().require_data_directory()
+    except SequenceError as error:
+        return Piece("HARNESS_DATA", Finding.OPTIONAL, purpose, str(error))
+    return Piece(f"HARNESS_DATA = {directory}", Finding.PRESENT, purpose)
+
+
+def _backends() -> list[Piece]:
+    pieces = []
+    for name in BACKENDS.names():
+        adapter = BACKENDS.load(name)()
+        _, reason = choose_runtime(adapter, RuntimeChoice.AUTO)
+        reason = reason or lacking_hardware(adapter)
+        finding = Finding.PRESENT if reason is None else Finding.MISSING
+        pieces.append(Piece(f"backend {name}", finding, "a SLAM system to feed", reason))
+    return pieces
+
+
+def where_things_are() -> str:
+    """One line with the directories that the harness uses beside the current one."""
+    return f"kept between runs (vocabularies, generated sequences): {cache_directory()}"

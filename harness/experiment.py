@@ -1,0 +1,101 @@
+"""Running an experiment: what has no record yet is run, then the table of trials is written."""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from harness.configuration import ExperimentConfiguration
+from harness.errors import ResultsError
+from harness.executor import Executor, Listener
+from harness.findings import record_without_run
+from harness.plan import PlannedTrial
+from harness.record import RunRecord, Status
+from harness.store import ExperimentDirectory
+
+RUNS_DIRECTORY = Path("results/runs")
+_LOCK_FILE = ".lock"
+
+
+@dataclass(frozen=True)
+class ExperimentOutcome:
+    """What an experiment came to.
+
+    Attributes:
+        experiment: Where its results are.
+        records: One per trial, of this run and of those before that it continued.
+    """
+
+    experiment: ExperimentDirectory
+    records: tuple[RunRecord, ...]
+
+    def count(self, status: Status) -> int:
+        """How many trials ended in a state."""
+        return sum(record.status is status for record in self.records)
+
+    def exit_code(self) -> int:
+        """0 when every trial that can run here ran; 1 when one failed, or when none ran at all."""
+        none_ran = self.count(Status.SKIPPED) == len(self.records)
+        return 1 if none_ran or self.count(Status.FAILED) else 0
+
+
+def new_experiment_path(configuration: ExperimentConfiguration, runs_directory: Path) -> Path:
+    """A directory named by time and by what is compared, not used yet."""
+    subject = "-".join([Path(configuration.sequences[0]).name, *configuration.perception])
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{subject}".replace(":", "_").replace("/", "_")
+    path, attempt = runs_directory / name, 1
+    while path.exists():
+        attempt += 1
+        path = runs_directory / f"{name}-{attempt}"
+    return path
+
+
+def run_trials(
+    trials: Sequence[PlannedTrial],
+    experiment: ExperimentDirectory,
+    executor: Executor,
+    listener: Listener,
+) -> ExperimentOutcome:
+    """Run every trial that has no record yet, and write the table of all.
+
+    Args:
+        trials: All trials of the experiment, as planned.
+        experiment: Where their results go, and where those of an interrupted run are.
+        executor: Runs them.
+        listener: Told how it goes.
+
+    Raises:
+        ResultsError: Results cannot be written, or another harness is at work on the experiment.
+    """
+    configuration = experiment.configuration()
+    with _only_harness_in(experiment):
+        finished = {record.key: record for record in experiment.records()}
+        todo = [trial for trial in trials if trial.key not in finished]
+        listener.resumed(list(finished.values()))
+        for trial in todo:
+            if trial.verdict is not None:
+                assert trial.reason is not None, "a verdict comes with its reason"
+                record = record_without_run(trial, configuration, trial.verdict, trial.reason)
+                experiment.write_record(record)
+                listener.ended(record)
+        executor.run([trial for trial in todo if trial.verdict is None], experiment, listener)
+        records = experiment.records()
+        experiment.write_trials_table(records)
+    return ExperimentOutcome(experiment, tuple(records))
+
+
+@contextmanager
+def _only_harness_in(experiment: ExperimentDirectory) -> Iterator[None]:
+    """Hold the experiment for this process; the kernel lets go when the process ends, however it ends."""
+    try:
+        lock = (experiment.path / _LOCK_FILE).open("w")
+    except OSError as error:
+        raise ResultsError(f"cannot write to {experiment.path}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ResultsError(f"another harness is at work in {experiment.path}; wait for it") from error
+        yield

@@ -1,0 +1,177 @@
+"""Handing the frames of a sequence to a backend: every one in turn, or at the rate of the sensor.
+
+A bounded number of frames is in memory, however long the sequence is.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.backend import Mode, RgbdFrame, TrackingState
+from adapters.client import BackendClient
+from harness.configuration import Feed
+from perception.module import PerceptionModule, check_prediction
+from sequences.model import NANOSECONDS_PER_SECOND, ImuSamples, Sequence
+
+#: Frames that are read and predicted ahead of the backend.
+FRAMES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class FeedingPlan:
+    """What is fed to a backend, and how.
+
+    Attributes:
+        sequence: Where frames come from.
+        module: Predicts each of them; used from one thread.
+        mode: Whether depth goes along.
+        frames: How many frames of the sequence take part, from the first.
+    """
+
+    sequence: Sequence
+    module: PerceptionModule
+    mode: Mode
+    frames: int
+
+
+@dataclass
+class FeedingLog:
+    """What happened while frames were fed: one entry per frame that was sent.
+
+    Attributes:
+        timestamps_ns: Stamps of the frames.
+        states: The backend's tracking state after each.
+        live_timestamps_ns: Stamps of the frames whose answer had a pose.
+        live_poses: Those poses, camera to world, 4×4.
+        perception_ms: Time to read and predict each.
+        backend_ms: Time the backend says it spent on each.
+        round_trip_ms: Time from sending each until its answer had come.
+        dropped: Frames that left while the pipeline was busy (feed ``realtime``).
+    """
+
+    timestamps_ns: list[int] = field(default_factory=list)
+    states: list[TrackingState] = field(default_factory=list)
+    live_timestamps_ns: list[int] = field(default_factory=list)
+    live_poses: list[NDArray[np.float64]] = field(default_factory=list)
+    perception_ms: list[float] = field(default_factory=list)
+    backend_ms: list[float] = field(default_factory=list)
+    round_trip_ms: list[float] = field(default_factory=list)
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    frame: RgbdFrame
+    milliseconds: float
+
+
+def feed(
+    plan: FeedingPlan,
+    client: BackendClient,
+    how: Feed,
+    log: FeedingLog,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Feed a backend that has been started.
+
+    Args:
+        plan: What to feed.
+        client: The conversation with the backend.
+        how: ``lockstep`` waits for every answer; ``realtime`` lets frames leave at the sensor's rate.
+        log: Filled in as frames are fed, so that it says how far things went when they fail.
+        progress: Called with the frames done and the frames there are.
+
+    Raises:
+        SequenceError: A frame cannot be read.
+        PerceptionError: A frame cannot be predicted.
+        AdapterError: The backend failed.
+    """
+    frames = _frames_in_turn(plan) if how is Feed.LOCKSTEP else _frames_at_sensor_rate(plan, log)
+    with closing(frames):
+        for predicted in frames:
+            _hand_over(predicted, client, log)
+            progress(predicted.frame.index + 1, plan.frames)
+
+
+def _hand_over(predicted: _Predicted, client: BackendClient, log: FeedingLog) -> None:
+    frame = predicted.frame
+    sent = time.perf_counter()
+    answer = client.track(frame)
+    log.round_trip_ms.append((time.perf_counter() - sent) * 1e3)
+    log.perception_ms.append(predicted.milliseconds)
+    log.backend_ms.append(answer.milliseconds)
+    log.timestamps_ns.append(frame.timestamp_ns)
+    log.states.append(answer.result.state)
+    if answer.result.camera_to_world is not None:
+        log.live_timestamps_ns.append(frame.timestamp_ns)
+        # A copy, since the answer is a view into the whole received message.
+        log.live_poses.append(answer.result.camera_to_world.copy())
+
+
+def _predict(plan: FeedingPlan, index: int, previous_ns: int | None) -> _Predicted:
+    """Read and predict one frame; ``previous_ns`` is the stamp of the frame sent before it."""
+    started = time.perf_counter()
+    frame = plan.sequence.frame(index)
+    prediction = plan.module.predict(frame if plan.module.reads_sensor else frame.without_sensor())
+    check_prediction(prediction, frame)
+    samples = None
+    if previous_ns is not None:
+        samples = plan.sequence.imu_between(previous_ns, frame.timestamp_ns)
+    rgbd = RgbdFrame(
+        index=frame.index,
+        timestamp_ns=frame.timestamp_ns,
+        rgb=frame.rgb,
+        depth=prediction.depth if plan.mode is Mode.RGBD else None,
+        semantics=prediction.semantics,
+        imu=None if samples is None else _imu_rows(samples),
+    )
+    return _Predicted(rgbd, (time.perf_counter() - started) * 1e3)
+
+
+def _imu_rows(samples: ImuSamples) -> NDArray[np.float64]:
+    seconds = samples.timestamps_ns[:, None] / NANOSECONDS_PER_SECOND
+    return np.hstack([seconds, samples.gyroscope, samples.accelerometer])
+
+
+def _frames_in_turn(plan: FeedingPlan) -> Generator[_Predicted]:
+    """Every frame, read and predicted by one thread while the backend works on those before."""
+    stamps = plan.sequence.info.timestamps_ns
+    ahead: deque[Future[_Predicted]] = deque()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames-ahead") as reader:
+        try:
+            for index in range(plan.frames):
+                previous_ns = int(stamps[index - 1]) if index else None
+                ahead.append(reader.submit(_predict, plan, index, previous_ns))
+                if len(ahead) > FRAMES_AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for unused in ahead:
+                unused.cancel()
+
+
+def _frames_at_sensor_rate(plan: FeedingPlan, log: FeedingLog) -> Generator[_Predicted]:
+    """Always the newest frame that has left the sensor; those that left meanwhile are dropped and counted."""
+    stamps = plan.sequence.info.timestamps_ns[: plan.frames]
+    leaves_at_s = (stamps - stamps[0]) / NANOSECONDS_PER_SECOND
+    started = time.monotonic()
+    index, previous_ns = 0, None
+    while index < plan.frames:
+        elapsed = time.monotonic() - started
+        if elapsed < leaves_at_s[index]:
+            time.sleep(leaves_at_s[index] - elapsed)
+        else:
+            newest = int(np.searchsorted(leaves_at_s, elapsed, side="right")) - 1
+            log.dropped += newest - index
+            index = newest
+        predicted = _predict(plan, index, previous_ns)
+        previous_ns = predicted.frame.timestamp_ns
+        index += 1
+        yield predicted

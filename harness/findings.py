@@ -1,0 +1,123 @@
+"""What is found out about a trial while it runs, and the record made of it when it has ended."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from adapters.backend import Capabilities
+from harness.configuration import ExperimentConfiguration
+from harness.environment import environment
+from harness.feeding import FeedingLog
+from harness.plan import PlannedTrial
+from harness.record import Evaluation, FrameCounts, RunRecord, Status, Timings
+from sequences.model import NANOSECONDS_PER_SECOND, SequenceInfo
+
+
+@dataclass
+class Findings:
+    """What is known of a trial so far; whatever is there when it fails goes into the record."""
+
+    sequence: dict[str, Any] = field(default_factory=dict)
+    perception: dict[str, Any] = field(default_factory=dict)
+    backend: dict[str, Any] = field(default_factory=dict)
+    ground_truth_is_input: bool = False
+    frames_in_sequence: int | None = None
+    log: FeedingLog | None = None
+    keyframes: int = 0
+    evaluation: Evaluation | None = None
+    peak_memory_bytes: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+
+
+def describe_sequence(trial: PlannedTrial, info: SequenceInfo, frames: int) -> dict[str, Any]:
+    """What a record holds of a sequence; ``entry`` is enough to open it again."""
+    return {
+        "entry": asdict(trial.entry),
+        "frames": frames,
+        "frame_period_s": info.frame_period_ns / NANOSECONDS_PER_SECOND,
+        "intrinsics": asdict(info.intrinsics),
+        "label_space": info.label_space,
+        "has_imu": info.imu is not None,
+        "notes": list(info.notes),
+        "source": info.source,
+    }
+
+
+def plain_capabilities(capabilities: Capabilities) -> dict[str, Any]:
+    """Capabilities as JSON-compatible values."""
+    return asdict(capabilities) | {"modes": [mode.value for mode in capabilities.modes]}
+
+
+def make_record(
+    trial: PlannedTrial,
+    configuration: ExperimentConfiguration,
+    found: Findings,
+    status: Status,
+    reason: str | None,
+    started_at: str,
+) -> RunRecord:
+    """Put together the record of a trial that has ended."""
+    return RunRecord(
+        key=trial.key,
+        status=status,
+        reason=reason,
+        started_at=started_at,
+        mode=trial.mode.value if trial.mode else None,
+        feed=configuration.feed.value,
+        seed=trial.seed,
+        ground_truth_is_input=found.ground_truth_is_input,
+        sequence=found.sequence or {"entry": asdict(trial.entry)},
+        perception=found.perception or {"name": trial.key.perception},
+        backend=found.backend or {"options": trial.backend_options},
+        frames=_frame_counts(found),
+        evaluation=found.evaluation,
+        timings=_timings(found),
+        peak_memory_bytes=found.peak_memory_bytes,
+        environment=environment(),
+        files=tuple(found.files),
+    )
+
+
+def record_without_run(
+    trial: PlannedTrial, configuration: ExperimentConfiguration, status: Status, reason: str
+) -> RunRecord:
+    """The record of a trial that was skipped, or whose worker could not write one itself."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return make_record(trial, configuration, Findings(seconds={"total": 0.0}), status, reason, now)
+
+
+def _frame_counts(found: Findings) -> FrameCounts | None:
+    if found.frames_in_sequence is None or found.log is None:
+        return None
+    return FrameCounts(
+        in_sequence=found.frames_in_sequence,
+        sent=len(found.log.timestamps_ns),
+        dropped=found.log.dropped,
+        tracked_live=sum(state == "ok" for state in found.log.states),
+        keyframes=found.keyframes,
+    )
+
+
+def _timings(found: Findings) -> Timings:
+    log, seconds = found.log or FeedingLog(), found.seconds
+    tracking = seconds.get("tracking")
+    return Timings(
+        total_s=seconds["total"],
+        start_s=seconds.get("start"),
+        tracking_s=tracking,
+        finish_s=seconds.get("finish"),
+        evaluation_s=seconds.get("evaluation"),
+        frames_per_second=len(log.timestamps_ns) / tracking if tracking else None,
+        perception_ms_median=_percentile(log.perception_ms, 50),
+        backend_ms_median=_percentile(log.backend_ms, 50),
+        backend_ms_p95=_percentile(log.backend_ms, 95),
+        backend_ms_p99=_percentile(log.backend_ms, 99),
+        round_trip_ms_median=_percentile(log.round_trip_ms, 50),
+    )
+
+
+def _percentile(milliseconds: list[float], share: float) -> float | None:
+    return float(np.percentile(milliseconds, share)) if milliseconds else None

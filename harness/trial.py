@@ -1,0 +1,249 @@
+"""One trial from its first frame to its record."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from adapters.adapter import Adapter
+from adapters.backend import CameraIntrinsics, Mode, StartRequest, Trajectory
+from adapters.client import BackendClient
+from adapters.connection import Connection
+from adapters.errors import AdapterError, BackendUnavailableError, ProtocolViolationError
+from adapters.messages import FinalAnswer
+from adapters.runtimes.runtime import LaunchRequest, Runtime, socket_directory
+from harness.backends import BACKENDS, choose_runtime
+from harness.errors import EvaluationError
+from harness.evaluation import TimedPoses, evaluate, status_of, write_tum
+from harness.feeding import FeedingLog, FeedingPlan, feed
+from harness.findings import Findings, describe_sequence, make_record, plain_capabilities
+from harness.plan import PlannedTrial
+from harness.record import RunRecord, Status
+from harness.store import (
+    BACKEND_LOG_FILE,
+    GROUND_TRUTH_FILE,
+    LIVE_TRAJECTORY_FILE,
+    TRAJECTORY_FILE,
+    ExperimentDirectory,
+)
+from perception.errors import PerceptionError
+from perception.module import PERCEPTION_MODULES
+from sequences.errors import SequenceError
+from sequences.model import NANOSECONDS_PER_SECOND, GroundTruth, Sequence, SequenceInfo
+from sequences.reader import ReaderContext
+from sequences.sequence_sets import open_sequence
+
+_log = logging.getLogger(__name__)
+
+#: Called with what is being done, how much is done and how much there is.
+Progress = Callable[[str, int, int], None]
+
+#: What a trial may die of. Anything else is a defect of the harness and is shown as one.
+_EXPECTED_FAILURES = (AdapterError, SequenceError, PerceptionError, EvaluationError)
+
+
+class TrialRun:
+    """Runs one planned trial in this process.
+
+    Args:
+        trial: What to run.
+        experiment: Where its files and record go.
+        context: What sequence readers need.
+        progress: Told about every frame.
+    """
+
+    def __init__(
+        self,
+        trial: PlannedTrial,
+        experiment: ExperimentDirectory,
+        context: ReaderContext,
+        progress: Progress,
+    ):
+        self._trial = trial
+        self._experiment = experiment
+        self._configuration = experiment.configuration()
+        self._context = context
+        self._progress = progress
+        self._directory = experiment.trial_directory(trial.key)
+        self._found = Findings()
+
+    def run(self) -> RunRecord:
+        """Run it to its end, good or bad, and return its record.
+
+        Raises:
+            ResultsError: Results cannot be written; nothing was recorded.
+        """
+        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        started = time.monotonic()
+        try:
+            status, reason = self._run()
+        except _EXPECTED_FAILURES as error:
+            _log.error("%s", error)
+            status, reason = Status.FAILED, str(error)
+        self._found.seconds["total"] = time.monotonic() - started
+        return make_record(self._trial, self._configuration, self._found, status, reason, started_at)
+
+    def _run(self) -> tuple[Status, str | None]:
+        found = self._found
+        sequence = open_sequence(self._trial.entry, self._context)
+        info = sequence.info
+        frames = min(len(sequence), self._configuration.max_frames or len(sequence))
+        found.frames_in_sequence = frames
+        found.sequence = describe_sequence(self._trial, info, frames)
+        # Read before anything is started: a sequence with broken ground truth costs no backend's time.
+        ground_truth = sequence.ground_truth()
+        answer = self._run_backend(sequence, frames)
+        estimate = as_timed_poses(answer.result.trajectory)
+        return self._evaluate(estimate, info.timestamps_ns[:frames], info.frame_period_ns, ground_truth)
+
+    def _run_backend(self, sequence: Sequence, frames: int) -> FinalAnswer:
+        adapter = BACKENDS.load(self._trial.key.backend)()
+        runtime, unavailable = choose_runtime(adapter, self._configuration.runtime)
+        if runtime is None:
+            raise BackendUnavailableError(
+                f"backend '{self._trial.key.backend}' cannot run here: {unavailable}"
+            )
+        output_directory = self._directory / "backend"
+        memory_limit = self._configuration.memory_limit_bytes or adapter.needs.memory_bytes
+        with socket_directory() as directory:
+            request = LaunchRequest(
+                adapter, directory / "s", output_directory, self._directory / BACKEND_LOG_FILE, memory_limit
+            )
+            with (
+                Connection(request.socket_path) as connection,
+                runtime.start(request) as running,
+            ):
+                connection.watch(running)
+                client = BackendClient(connection, self._configuration.limits)
+                self._introduce(client, adapter, runtime)
+                return self._converse(client, sequence, frames, output_directory)
+
+    def _introduce(self, client: BackendClient, adapter: Adapter, runtime: Runtime) -> None:
+        announced, declared = client.hello(), adapter.capabilities()
+        self._found.ground_truth_is_input = announced.ground_truth_is_input
+        self._found.backend = {
+            "capabilities": plain_capabilities(announced),
+            "options": self._trial.backend_options,
+            **runtime.describe(adapter),
+        }
+        if announced != declared:
+            raise ProtocolViolationError(
+                f"the backend announces {announced}, its adapter declares {declared}"
+            )
+
+    def _converse(
+        self, client: BackendClient, sequence: Sequence, frames: int, output_directory: Path
+    ) -> FinalAnswer:
+        found, trial = self._found, self._trial
+        module = PERCEPTION_MODULES.load(trial.key.perception)()
+        outputs = module.outputs(sequence.info)
+        found.perception = {
+            "name": trial.key.perception,
+            "outputs": sorted(outputs),
+            "reads_sensor": module.reads_sensor,
+            **module.describe(),
+        }
+        assert trial.mode is not None, "trials without a mode are never started"
+        with self._phase("start"):
+            self._progress("starting", 0, frames)
+            client.start(start_request(trial, sequence.info, output_directory))
+        with self._phase("tracking"):
+            plan = FeedingPlan(sequence, module, trial.mode, frames)
+            found.log = FeedingLog()
+            feed(plan, client, self._configuration.feed, found.log, self._show_frames)
+        with self._phase("finish"):
+            self._progress("finishing", frames, frames)
+            answer = client.finish()
+        found.keyframes = len(answer.result.keyframe_indices)
+        found.peak_memory_bytes = answer.peak_memory_bytes
+        found.backend["statistics"] = answer.result.statistics
+        found.files += [f"backend/{name}" for name in answer.result.files]
+        return answer
+
+    def _evaluate(
+        self,
+        estimate: TimedPoses,
+        frame_timestamps_ns: NDArray[np.int64],
+        frame_period_ns: int,
+        ground_truth: GroundTruth | None,
+    ) -> tuple[Status, str | None]:
+        found = self._found
+        self._write(TRAJECTORY_FILE, estimate)
+        live = live_poses(found.log) if found.log is not None else None
+        if live is not None:
+            self._write(LIVE_TRAJECTORY_FILE, live)
+        if ground_truth is None:
+            return Status.PARTIAL, "the sequence has no ground truth: there is a trajectory and no score"
+        reference = TimedPoses(ground_truth.timestamps_ns, ground_truth.positions, ground_truth.quaternions)
+        self._write(GROUND_TRUTH_FILE, reference)
+        with self._phase("evaluation"):
+            found.evaluation = evaluate(
+                estimate,
+                live,
+                frame_timestamps_ns,
+                reference,
+                ground_truth.rows_dropped,
+                frame_period_ns,
+                metric=self._trial.mode is Mode.RGBD,
+            )
+        return status_of(found.evaluation, self._configuration.coverage_floor)
+
+    def _write(self, name: str, poses: TimedPoses) -> None:
+        write_tum(self._directory / name, poses)
+        self._found.files.append(name)
+
+    def _show_frames(self, done: int, total: int) -> None:
+        self._progress("tracking", done, total)
+
+    def _phase(self, name: str) -> "_Stopwatch":
+        return _Stopwatch(self._found.seconds, name)
+
+
+class _Stopwatch:
+    """Notes the seconds a block took, also when it fails."""
+
+    def __init__(self, seconds: dict[str, float], name: str):
+        self._seconds, self._name = seconds, name
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(self, *exception: object) -> None:
+        self._seconds[self._name] = time.monotonic() - self._started
+
+
+def start_request(trial: PlannedTrial, info: SequenceInfo, output_directory: Path) -> StartRequest:
+    """What the backend of a trial is told before the first frame."""
+    imu = None
+    if info.imu is not None:
+        imu = asdict(info.imu) | {"imu_to_camera": info.imu.imu_to_camera.ravel().tolist()}
+    assert trial.mode is not None, "trials without a mode are never started"
+    return StartRequest(
+        intrinsics=CameraIntrinsics(**asdict(info.intrinsics)),
+        mode=trial.mode,
+        seed=trial.seed,
+        frame_rate_hz=NANOSECONDS_PER_SECOND / info.frame_period_ns,
+        options=trial.backend_options,
+        output_directory=output_directory,
+        imu=imu,
+    )
+
+
+def as_timed_poses(trajectory: Trajectory) -> TimedPoses:
+    """A backend's trajectory as poses that can be scored."""
+    return TimedPoses(trajectory.timestamps_ns, trajectory.poses[:, :3], trajectory.poses[:, 3:])
+
+
+def live_poses(log: FeedingLog) -> TimedPoses | None:
+    """The poses as they were known frame by frame; None when there were none."""
+    if not log.live_poses:
+        return None
+    poses = np.stack(log.live_poses)
+    quaternions = Rotation.from_matrix(poses[:, :3, :3]).as_quat()
+    return TimedPoses(np.asarray(log.live_timestamps_ns, dtype=np.int64), poses[:, :3, 3], quaternions)

@@ -1,0 +1,85 @@
+"""A process that runs one trial: the job comes on standard input, progress leaves on standard output.
+
+Started by the executor as ``python -m harness.worker``; a trial that takes the process down takes no other
+trial with it.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel, ConfigDict
+
+from adapters.parent_death import die_with_parent
+from harness.environment import reader_context
+from harness.errors import ResultsError
+from harness.plan import PlannedTrial
+from harness.store import ExperimentDirectory
+from harness.trial import TrialRun
+
+#: How often progress is reported at most, seconds.
+_REPORT_PERIOD_S = 0.1
+
+
+class Job(BaseModel):
+    """What a worker is told to do."""
+
+    model_config = ConfigDict(frozen=True)
+
+    experiment: Path
+    trial: PlannedTrial
+
+
+class ProgressLine(BaseModel):
+    """One line of a worker's standard output."""
+
+    model_config = ConfigDict(frozen=True)
+
+    phase: str
+    done: int
+    total: int
+
+
+class _Reporter:
+    """Writes progress lines, not more often than anybody can look at."""
+
+    def __init__(self, stream: IO[str]):
+        self._stream = stream
+        self._phase = ""
+        self._last = 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase != self._phase or now - self._last >= _REPORT_PERIOD_S:
+            self._phase, self._last = phase, now
+            self._stream.write(ProgressLine(phase=phase, done=done, total=total).model_dump_json() + "\n")
+            self._stream.flush()
+
+
+def main() -> int:
+    """Run the job on standard input; 0 when its record was written, whatever its state."""
+    die_with_parent()
+    # Stopping politely lets the trial stop its backend.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    job = Job.model_validate(json.load(sys.stdin))
+    # Libraries may print; that must not get between the lines of progress.
+    report = _Reporter(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    experiment = ExperimentDirectory.open(job.experiment)
+    try:
+        experiment.write_record(TrialRun(job.trial, experiment, reader_context(report), report).run())
+    except ResultsError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
