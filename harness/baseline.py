@@ -42,7 +42,8 @@ class GroupFigures(_Frozen):
             those of complete trajectories.
         coverage: One figure per ``ok`` or ``partial`` run, 0 to 1.
         deterministic: The backend says that the same input gives the same trajectory, bit for bit.
-        sequence_source: What identifies the sequence's data, as in the records.
+        sequence_source: What identifies the sequence's data, as in the records, without the directory, which
+            is another one on every machine.
     """
 
     sequence: str
@@ -126,7 +127,9 @@ def _figures(runs: list[RunRecord]) -> GroupFigures:
             if run.evaluation and run.status in (Status.OK, Status.PARTIAL)
         ),
         deterministic=bool(first.backend.get("capabilities", {}).get("deterministic", False)),
-        sequence_source=first.sequence.get("source", {}),
+        sequence_source={
+            name: value for name, value in first.sequence.get("source", {}).items() if name != "directory"
+        },
     )
 
 

@@ -192,6 +192,12 @@ def _judge_comparability(now: GroupFigures, then: GroupFigures) -> _Finding | No
         "ground truth as input": (now.ground_truth_is_input, then.ground_truth_is_input),
     }
     differences = [f"{what} is {a}, was {b}" for what, (a, b) in properties.items() if a != b]
+    sources = now.sequence_source, then.sequence_source
+    if all(sources) and sources[0] != sources[1]:
+        names = sorted(
+            name for name in {**sources[0], **sources[1]} if sources[0].get(name) != sources[1].get(name)
+        )
+        differences.append(f"the sequence is another one ({', '.join(names)})")
     if not differences:
         return None
     return _Finding(Verdict.INCONCLUSIVE, f"not comparable with the baseline: {', '.join(differences)}")

@@ -12,7 +12,8 @@ from harness.statistics import SIGNIFICANCE_LEVEL
 
 NOTHING_COMPARED = "nothing was compared: the experiment and the baseline have no scored group in common"
 
-_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML cannot hold and no page should: a backend's message may carry terminal codes.
+_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # A failure is a result that is wrong, an error a result that is not there.
 _JUNIT_RESULTS = {
@@ -60,9 +61,9 @@ def to_junit_xml(result: CheckResult) -> str:
     for group in result.groups:
         case = TestCase(f"{group.perception} / {group.backend}", classname=f"check.{group.sequence}")
         if kind := _JUNIT_RESULTS.get(group.verdict):
-            case.result = [kind(message=_xml_text(group.explanation), type_=group.verdict.value)]
+            case.result = [kind(message=_printable(group.explanation), type_=group.verdict.value)]
         else:
-            case.system_out = f"{group.verdict}: {_xml_text(group.explanation)}"
+            case.system_out = f"{group.verdict}: {_printable(group.explanation)}"
         suite.add_testcase(case)
     if not result.compared:
         case = TestCase("anything compared", classname="check")
@@ -75,9 +76,8 @@ def to_junit_xml(result: CheckResult) -> str:
     return text.getvalue().decode()
 
 
-def _xml_text(text: str) -> str:
-    """Replace what XML cannot hold: a backend's message may carry terminal codes."""
-    return _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+def _printable(text: str) -> str:
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _markdown_row(group: GroupVerdict) -> str:
@@ -94,7 +94,8 @@ def _markdown_row(group: GroupVerdict) -> str:
         group.explanation,
     ]
     # A bar or a line break in a reason would end the cell.
-    return f"| {' | '.join(cell.replace('|', '∣').replace(chr(10), ' ') for cell in cells)} |"
+    one_line = (" ".join(_printable(cell).split()).replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(one_line)} |"
 
 
 def _median_ate_cm(figures: GroupFigures | None) -> str:

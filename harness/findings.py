@@ -35,7 +35,7 @@ class Findings:
 def describe_sequence(trial: PlannedTrial, info: SequenceInfo, frames: int) -> dict[str, Any]:
     """What a record holds of a sequence; ``entry`` is enough to open it again."""
     return {
-        "entry": asdict(trial.entry),
+        "entry": trial.entry.to_json(),
         "frames": frames,
         "frame_period_s": info.frame_period_ns / NANOSECONDS_PER_SECOND,
         "intrinsics": asdict(info.intrinsics),
@@ -69,7 +69,7 @@ def make_record(
         feed=configuration.feed.value,
         seed=trial.seed,
         ground_truth_is_input=found.ground_truth_is_input,
-        sequence=found.sequence or {"entry": asdict(trial.entry)},
+        sequence=found.sequence or {"entry": trial.entry.to_json()},
         perception=found.perception or {"name": trial.key.perception},
         backend=found.backend or {"options": trial.backend_options},
         frames=_frame_counts(found),

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-RECORD_SCHEMA_VERSION = 1
-
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 
 
@@ -146,7 +144,7 @@ class Timings(_Frozen):
 class RunRecord(_Frozen):
     """One trial. Written once, atomically, when the trial has ended."""
 
-    schema_version: Literal[1] = RECORD_SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     key: TrialKey
     status: Status
     reason: str | None = Field(description="Why the state is not ok; None for ok.")

@@ -1,11 +1,12 @@
 """One directory per experiment: what lies where, written atomically, read with clear errors."""
 
+import csv
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from pydantic import ValidationError
 
 from harness.configuration import ExperimentConfiguration, validation_message
@@ -107,8 +108,12 @@ class ExperimentDirectory:
 
     def write_trials_table(self, records: Iterable[RunRecord]) -> None:
         """Write ``trials.csv``, one row per trial; figures that do not exist are empty."""
-        frame = pd.DataFrame([trial_row(record) for record in records], columns=TRIAL_COLUMNS)
-        write_text(self.path / TRIALS_FILE, frame.to_csv(index=False))
+        table = io.StringIO()
+        rows = [trial_row(record) for record in records]
+        writer = csv.DictWriter(table, TRIAL_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path / TRIALS_FILE, table.getvalue())
 
 
 def read_record(file: Path) -> RunRecord:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from perception.errors import PerceptionError
 from sequences.model import Frame, SequenceInfo
 from sequences.registry import Registry
 
@@ -80,9 +81,8 @@ def check_prediction(prediction: Prediction, frame: Frame) -> None:
     for name, (dtype, shape) in promised.items():
         array = getattr(prediction, name)
         if array is not None and (array.dtype != dtype or array.shape != shape):
-            raise PerceptionError(
-                f"frame {frame.index}: {name} must be {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}"
-            )
+            wanted, got = f"{np.dtype(dtype)} {shape}", f"{array.dtype} {array.shape}"
+            raise PerceptionError(f"frame {frame.index}: {name} must be {wanted}, got {got}")
     depth = prediction.depth
     # A minimum that is NaN fails the comparison too: one pass finds NaN and negative depth.
     if depth is not None and not (depth.min() >= 0 and depth.max() < np.inf):

@@ -60,7 +60,9 @@ def check_backend(name: str, runtime: str) -> None:
     failed = 0
     for outcome in run_suite(adapter, chosen, options):
         failed += outcome.state is CheckState.FAILED
-        words = f"[{_COLOURS[outcome.state]}]{outcome.state.value}[/] {outcome.name} ({outcome.seconds:.1f} s)"
+        state = f"[{_COLOURS[outcome.state]}]{outcome.state.value}[/]"
         detail = f": {escape(outcome.detail)}" if outcome.detail else ""
-        OUTPUT.print(words + detail, highlight=False, soft_wrap=True)
+        OUTPUT.print(
+            f"{state} {outcome.name} ({outcome.seconds:.1f} s){detail}", highlight=False, soft_wrap=True
+        )
     raise SystemExit(1 if failed else 0)

@@ -2,11 +2,12 @@
 
 import logging
 import sys
+from importlib import import_module
+from typing import ClassVar
 
 import click
 
 from adapters.errors import AdapterError
-from harness.cli import backends, check, doctor, perception, report, run, sequences
 from harness.cli.console import ERRORS
 from harness.environment import DISTRIBUTION
 from harness.errors import HarnessError
@@ -18,7 +19,34 @@ USAGE_ERROR = 2
 _INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _LazyGroup(click.Group):
+    """Imports the module of a command when the command is asked for, so that every other one starts fast."""
+
+    modules: ClassVar[dict[str, str]] = {
+        "run": "run",
+        "report": "report",
+        "check": "check",
+        "baseline": "check",
+        "backends": "backends",
+        "perception": "perception",
+        "sequences": "sequences",
+        "doctor": "doctor",
+    }
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.modules)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in self.modules:
+            return None
+        command: click.Command = getattr(import_module(f"harness.cli.{self.modules[name]}"), name)
+        return command
+
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(cls=_LazyGroup, context_settings=_SETTINGS)
 @click.version_option(package_name=DISTRIBUTION)
 @click.option("-v", "--verbose", is_flag=True, help="Show what is logged, not only warnings.")
 def harness(verbose: bool) -> None:
@@ -34,16 +62,6 @@ def harness(verbose: bool) -> None:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
-
-
-harness.add_command(run.run)
-harness.add_command(report.report)
-harness.add_command(check.check)
-harness.add_command(check.baseline)
-harness.add_command(backends.backends)
-harness.add_command(perception.perception)
-harness.add_command(sequences.sequences)
-harness.add_command(doctor.doctor)
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ def progress_bars(console: Console) -> Progress:
         TimeElapsedColumn(),
         console=console,
         transient=True,
+        # What is no terminal gets lines alone.
+        disable=not console.is_terminal,
     )
 
 

@@ -1,0 +1,148 @@
+"""Frames reach a backend in order, few of them at a time, with what belongs to each."""
+
+import weakref
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from slam_test_backends import CurveAdapter
+
+from adapters.backend import CameraIntrinsics, Mode, StartRequest, TrackingResult, TrackingState
+from adapters.client import BackendClient, PhaseLimits
+from adapters.connection import Connection
+from adapters.messages import Acknowledgement
+from adapters.runtimes.process import ProcessRuntime
+from adapters.runtimes.runtime import LaunchRequest, socket_directory
+from harness.configuration import Feed
+from harness.feeding import FRAMES_AHEAD, FeedingLog, FeedingPlan, feed
+from perception.errors import PerceptionError
+from perception.module import PerceptionModule, Prediction
+from perception.none import NoneModule
+from perception.sensor import SensorModule
+from sequences.model import Frame, ImuSamples, Intrinsics, Sequence, SequenceInfo
+
+PERIOD_NS = 10_000_000
+WIDTH, HEIGHT = 32, 24
+
+
+class CountedSequence(Sequence):
+    """Makes its frames up and knows how many of them are alive."""
+
+    def __init__(self, frames):
+        self._info = SequenceInfo(
+            name="counted",
+            intrinsics=Intrinsics(30, 30, 15.5, 11.5, WIDTH, HEIGHT),
+            timestamps_ns=PERIOD_NS * np.arange(1, frames + 1),
+            has_depth=True,
+        )
+        self.alive = 0
+        self.most_alive = 0
+        stamps = np.arange(0, frames * PERIOD_NS + 1, PERIOD_NS // 4)
+        self._imu = ImuSamples(stamps, np.zeros((len(stamps), 3)), np.ones((len(stamps), 3)))
+
+    @property
+    def info(self):
+        return self._info
+
+    def frame(self, index):
+        rgb = np.full((HEIGHT, WIDTH, 3), index % 250, dtype=np.uint8)
+        rgb[0, 0] = 255
+        self.alive += 1
+        self.most_alive = max(self.most_alive, self.alive)
+        weakref.finalize(rgb, self._gone)
+        depth = np.full((HEIGHT, WIDTH), 2, dtype=np.float32)
+        return Frame(index, int(self._info.timestamps_ns[index]), rgb, depth)
+
+    def _gone(self):
+        self.alive -= 1
+
+    def ground_truth(self):
+        return None
+
+    def imu_between(self, after_ns, until_ns):
+        return self._imu.between(after_ns, until_ns)
+
+
+class ListeningClient:
+    """Keeps what it is sent."""
+
+    def __init__(self):
+        self.frames = []
+
+    def track(self, frame):
+        self.frames.append(frame)
+        return Acknowledgement(frame.index, TrackingResult(TrackingState.OK), 1.0)
+
+
+@contextmanager
+def curve_client(tmp_path):
+    with socket_directory() as directory:
+        adapter = CurveAdapter()
+        request = LaunchRequest(adapter, directory / "s", tmp_path, tmp_path / "log", 2**30)
+        with Connection(request.socket_path) as connection, ProcessRuntime().start(request) as running:
+            connection.watch(running)
+            client = BackendClient(connection, PhaseLimits())
+            client.hello()
+            camera = CameraIntrinsics(30, 30, 15.5, 11.5, WIDTH, HEIGHT)
+            client.start(StartRequest(camera, Mode.RGBD, 0, 100.0, adapter.default_options, tmp_path))
+            yield client
+
+
+def fed(sequence, client, module=None, mode=Mode.RGBD, how=Feed.LOCKSTEP):
+    log = FeedingLog()
+    plan = FeedingPlan(sequence, module or SensorModule(), mode, len(sequence))
+    feed(plan, client, how, log, lambda done, total: None)
+    return log
+
+
+def test_few_frames_are_in_memory_however_long_the_sequence_is(tmp_path):
+    sequence = CountedSequence(5000)
+    with curve_client(tmp_path) as client:
+        log = fed(sequence, client)
+    assert len(log.timestamps_ns) == 5000
+    # Those read ahead, the one being read, the one under way, and what ZeroMQ has not let go of yet.
+    assert sequence.most_alive <= FRAMES_AHEAD + 5
+
+
+def test_frames_arrive_in_order_with_depth_and_imu():
+    client = ListeningClient()
+    fed(CountedSequence(10), client)
+    assert [frame.index for frame in client.frames] == list(range(10))
+    assert client.frames[0].imu is None, "before the first frame there is nothing to integrate from"
+    for before, frame in zip(client.frames, client.frames[1:], strict=False):
+        seconds = frame.imu[:, 0]
+        assert len(seconds) == 4
+        assert before.timestamp_ns / 1e9 < seconds[0]
+        assert seconds[-1] == pytest.approx(frame.timestamp_ns / 1e9)
+        assert frame.depth is not None
+
+
+def test_mono_mode_sends_no_depth():
+    client = ListeningClient()
+    fed(CountedSequence(3), client, mode=Mode.MONO)
+    assert all(frame.depth is None for frame in client.frames)
+
+
+def test_at_sensor_rate_every_frame_of_a_fast_pipeline_is_sent():
+    client = ListeningClient()
+    log = fed(CountedSequence(20), client, NoneModule(), Mode.MONO, Feed.REALTIME)
+    assert log.dropped + len(client.frames) == 20
+    assert len(client.frames) >= 15
+
+
+class BrokenModule(PerceptionModule):
+    """Gives depth of another size."""
+
+    def outputs(self, sequence):
+        return frozenset({"depth"})
+
+    def predict(self, frame):
+        return Prediction(depth=np.ones((2, 2), dtype=np.float32))
+
+
+@pytest.mark.parametrize("how", list(Feed))
+def test_a_wrong_prediction_ends_the_feeding_and_names_the_frame(how):
+    with pytest.raises(
+        PerceptionError, match=r"frame 0: depth must be float32 \(24, 32\), got float32 \(2, 2\)"
+    ):
+        fed(CountedSequence(5), ListeningClient(), BrokenModule(), how=how)
