@@ -76,6 +76,11 @@ class GroupFigures(_Frozen):
         return sum(self.statuses.values()) - self.count(Status.SKIPPED)
 
     @property
+    def mostly_complete(self) -> bool:
+        """Whether more of the scored runs are ``ok`` than ``partial``."""
+        return self.count(Status.OK) > self.count(Status.PARTIAL)
+
+    @property
     def says_something(self) -> bool:
         """Whether any run was scored or failed."""
         return bool(self.coverage) or self.count(Status.FAILED) > 0

@@ -204,14 +204,16 @@ def _judge_comparability(now: GroupFigures, then: GroupFigures) -> _Finding | No
 
 
 def _judge_completeness(now: GroupFigures, then: GroupFigures) -> _Finding | None:
-    """A change between complete and partial runs is worse or better whatever the errors say."""
+    """When most runs became partial, or complete, that is the news whatever the errors of the others say."""
     if not now.coverage or not then.coverage:
         return _Finding(Verdict.INCONCLUSIVE, "no run was scored here or in the baseline")
     coverage = _coverage_text(now, then)
-    if then.ate_rmse_m and not now.ate_rmse_m:
-        return _Finding(Verdict.WORSE, f"no run is complete any more: {coverage}; the ATE is not compared")
-    if now.ate_rmse_m and not then.ate_rmse_m:
-        return _Finding(Verdict.BETTER, f"runs are complete that were partial in the baseline: {coverage}")
+    if then.mostly_complete and not now.mostly_complete:
+        return _Finding(
+            Verdict.WORSE, f"most runs were complete and are not now: {coverage}; ATE not compared"
+        )
+    if now.mostly_complete and not then.mostly_complete:
+        return _Finding(Verdict.BETTER, f"most runs are complete and were not: {coverage}")
     return None
 
 

@@ -19,7 +19,7 @@ from harness.findings import record_without_run
 from harness.plan import PlannedTrial
 from harness.record import RunRecord, Status, TrialKey
 from harness.store import WORKER_LOG_FILE, ExperimentDirectory
-from harness.worker import Job, ProgressLine
+from harness.worker import RESULTS_NOT_WRITTEN, Job, ProgressLine
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +134,11 @@ class _Worker:
         return [ProgressLine.model_validate_json(line) for line in lines]
 
     def record_when_ended(self) -> RunRecord | None:
-        """The trial's record once the worker has ended; None while it runs."""
+        """The trial's record once the worker has ended; None while it runs.
+
+        Raises:
+            ResultsError: The worker could not write its results.
+        """
         elapsed = time.monotonic() - self._started
         if self._process.poll() is None and elapsed <= self._limit_s:
             return None
@@ -144,6 +148,8 @@ class _Worker:
         else:
             reason = self._cause_of_death()
         self._output.close()
+        if self._process.returncode == RESULTS_NOT_WRITTEN:
+            raise ResultsError(last_lines(self._log_file, 1) or "results cannot be written")
         record = self._experiment.record(self.trial.key)
         if record is None:
             configuration = self._experiment.configuration()

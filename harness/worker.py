@@ -22,6 +22,9 @@ from harness.plan import PlannedTrial
 from harness.store import ExperimentDirectory
 from harness.trial import TrialRun
 
+#: Exit code when results cannot be written: the experiment stops, and no trial is blamed for it.
+RESULTS_NOT_WRITTEN = os.EX_CANTCREAT
+
 #: How often progress is reported at most, seconds.
 _REPORT_PERIOD_S = 0.1
 
@@ -62,7 +65,7 @@ class _Reporter:
 
 
 def main() -> int:
-    """Run the job on standard input; 0 when its record was written, whatever its state."""
+    """Run the job on standard input; 0 when its record was written, whatever the trial's state."""
     die_with_parent()
     # Stopping politely lets the trial stop its backend.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -76,8 +79,9 @@ def main() -> int:
     try:
         experiment.write_record(TrialRun(job.trial, experiment, reader_context(report), report).run())
     except ResultsError as error:
-        logging.getLogger(__name__).error("%s", error)
-        return 1
+        # The last line of the log: what the executor tells the user.
+        sys.stderr.write(f"{error}\n")
+        return RESULTS_NOT_WRITTEN
     return 0
 
 

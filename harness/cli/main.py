@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import ClassVar
 
 import click
+from rich.markup import escape
 
 from adapters.errors import AdapterError
 from harness.cli.console import ERRORS
@@ -16,7 +17,6 @@ from sequences.errors import SequenceError
 
 #: A wrong command, name, file or option; also what click itself exits with.
 USAGE_ERROR = 2
-_INTERRUPTED = 130
 
 
 class _LazyGroup(click.Group):
@@ -69,8 +69,5 @@ def main() -> None:
     try:
         sys.exit(harness(standalone_mode=True))
     except (HarnessError, SequenceError, PerceptionError, AdapterError) as error:
-        ERRORS.print(f"[bold red]error:[/] {error}", highlight=False, markup=True, soft_wrap=True)
+        ERRORS.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(USAGE_ERROR)
-    except KeyboardInterrupt:
-        ERRORS.print("stopped", highlight=False)
-        sys.exit(_INTERRUPTED)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 import yaml
+from rich.markup import escape
 
 from harness.cli.console import ERRORS, OUTPUT
 from harness.cli.progress import StepProgress, TrialProgress
@@ -17,7 +18,7 @@ from harness.configuration import (
     make_configuration,
 )
 from harness.environment import reader_context
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, ResultsError
 from harness.executor import LocalExecutor
 from harness.experiment import RUNS_DIRECTORY, ExperimentOutcome, new_experiment_path, run_trials
 from harness.plan import plan_trials
@@ -74,9 +75,12 @@ def run(output: Path | None, resume: Path | None, **options: Any) -> None:
     try:
         with TrialProgress(len(trials), ERRORS) as listener:
             outcome = run_trials(trials, experiment, LocalExecutor(), listener)
-    except KeyboardInterrupt:
-        ERRORS.print(f"continue with: harness run --resume {experiment.path}", highlight=False)
-        raise
+    except (KeyboardInterrupt, ResultsError) as error:
+        ERRORS.print(escape(str(error) or "stopped"), highlight=False, soft_wrap=True)
+        ERRORS.print(
+            f"continue with: harness run --resume {experiment.path}", highlight=False, soft_wrap=True
+        )
+        raise SystemExit(1) from error
     _say_how_it_went(outcome)
     raise SystemExit(outcome.exit_code())
 

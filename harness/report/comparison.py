@@ -83,7 +83,9 @@ class Group:
         """
         for trials in (self.ranked, self.with_status(Status.PARTIAL)):
             scored = sorted(
-                (ate, trial.record.key.run, trial) for trial in trials if (ate := primary_ate(trial)) is not None
+                (ate, trial.record.key.run, trial)
+                for trial in trials
+                if (ate := primary_ate(trial)) is not None
             )
             if scored:
                 return scored[(len(scored) - 1) // 2][2]

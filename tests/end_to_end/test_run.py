@@ -63,10 +63,8 @@ def test_the_recorded_error_is_that_of_evos_own_command_line(harness, tmp_path):
         capture_output=True,
         env=harness.environment | {"HOME": str(tmp_path)},
     )
-    stats = subprocess.run(["unzip", "-p", archive, "stats.json"], capture_output=True, check=True).stdout
-    assert record["evaluation"]["final"]["ate_se3"]["rmse"] == pytest.approx(
-        json.loads(stats)["rmse"], abs=1e-9
-    )
+    stats = json.loads(zipfile.ZipFile(archive).read("stats.json"))
+    assert record["evaluation"]["final"]["ate_se3"]["rmse"] == pytest.approx(stats["rmse"], abs=1e-9)
 
 
 def test_a_failing_backend_fails_its_own_trial_and_no_other(harness):
@@ -295,3 +293,31 @@ def test_two_harnesses_do_not_work_on_one_experiment(harness):
     process.communicate()
     assert outcome.code == 2
     assert "another harness is at work" in outcome.err
+
+
+def test_a_disk_that_fills_up_leaves_no_half_result_and_the_run_can_go_on(harness):
+    command = harness.command(
+        *("run", "--seqs", str(harness.recording), "--perception", "sensor", "--output", "experiment"),
+        *("--backends", "curve", "--runs", "2"),
+    )
+    # Every file may have 2000 bytes: enough for the configuration, too few for a record.
+    limited = ["prlimit", "--fsize=2000", *command]
+    outcome = subprocess.run(
+        limited, cwd=harness.directory, env=harness.environment, capture_output=True, text=True
+    )
+    assert outcome.returncode == 1
+    assert "cannot write" in outcome.stderr
+    assert "continue with: harness run --resume experiment" in outcome.stderr
+    assert not records(harness)
+    assert harness("run", "--resume", "experiment").code == 0
+    assert [record["status"] for record in records(harness)] == ["ok", "ok"]
+
+
+def test_a_trial_that_takes_too_long_is_stopped_and_fails(harness):
+    (harness.directory / "experiment.yaml").write_text(
+        f"sequences: [{harness.recording}]\nperception: [sensor]\nbackends: [curve]\ntrial_limit_s: 3\n"
+        "backend_options:\n  curve: {milliseconds: 2000}\n"
+    )
+    outcome = harness("run", "--config", "experiment.yaml", "--output", "experiment")
+    assert outcome.code == 1
+    assert records(harness)[0]["reason"] == "the trial took longer than its limit of 3 s"

@@ -1,0 +1,135 @@
+"""The frames a map is made of, read again from their sequence and predicted again by their module."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from scipy.spatial.transform import Rotation
+
+from harness.evaluation import TimedPoses
+from harness.record import RunRecord
+from harness.report.fusion import DepthImage
+from harness.report.tracks import Track
+from perception.errors import PerceptionError
+from perception.module import PERCEPTION_MODULES
+from sequences.association import associate
+from sequences.errors import SequenceError
+from sequences.model import Intrinsics
+from sequences.reader import ReaderContext
+from sequences.sequence_sets import SequenceEntry, open_sequence
+
+#: Frames in a map, spread evenly over the sequence.
+MOST_FRAMES = 60
+
+#: Frames are fused at this width or less: about a voxel per pixel at the distance of a room's walls.
+_WIDTH = 320
+
+
+@dataclass(frozen=True)
+class MapFrames:
+    """Depth images of one sequence as one perception module gives them.
+
+    Attributes:
+        images: In order of time.
+        intrinsics: Of the images.
+        camera: Of the sequence, at its full size.
+    """
+
+    images: tuple[DepthImage, ...]
+    intrinsics: Intrinsics
+    camera: Intrinsics
+
+    @property
+    def timestamps_ns(self) -> NDArray[np.int64]:
+        """When the images were taken, int64 [N]."""
+        return np.array([image.timestamp_ns for image in self.images], dtype=np.int64)
+
+
+def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
+    """Open the sequence of a trial again, and predict the depth of some of its frames again.
+
+    Raises:
+        SequenceError: The sequence is gone or cannot be read.
+        PerceptionError: The module cannot work here, or predicts no depth.
+    """
+    name = record.key.perception
+    try:
+        entry = TypeAdapter(SequenceEntry).validate_python(record.sequence.get("entry"))
+    except ValidationError as error:
+        raise SequenceError("its record does not say how to open it") from error
+    sequence = open_sequence(entry, context)
+    module = PERCEPTION_MODULES.load(name)()
+    if "depth" not in module.outputs(sequence.info):
+        raise PerceptionError(f"perception '{name}' predicts no depth to fuse")
+    frames = min(len(sequence), record.frames.in_sequence if record.frames else len(sequence))
+    camera = sequence.info.intrinsics
+    step = max(1, -(-camera.width // _WIDTH))
+    images = []
+    for index in np.unique(np.linspace(0, frames - 1, min(frames, MOST_FRAMES)).round().astype(int)):
+        frame = sequence.frame(int(index))
+        depth = module.predict(frame if module.reads_sensor else frame.without_sensor()).depth
+        if depth is None:
+            raise PerceptionError(f"perception '{name}' predicted no depth for frame {index}")
+        images.append(
+            DepthImage(
+                int(index),
+                frame.timestamp_ns,
+                np.ascontiguousarray(frame.rgb[::step, ::step]),
+                np.ascontiguousarray(depth[::step, ::step], dtype=np.float32),
+            )
+        )
+    height, width = images[0].depth.shape
+    reduced = replace(
+        camera,
+        fx=camera.fx / step,
+        fy=camera.fy / step,
+        cx=camera.cx / step,
+        cy=camera.cy / step,
+        width=width,
+        height=height,
+    )
+    return MapFrames(tuple(images), reduced, camera)
+
+
+@dataclass(frozen=True)
+class PosedFrames:
+    """The frames of a map that have an estimated and a ground-truth pose; the others are in neither map.
+
+    Attributes:
+        chosen: Positions in ``MapFrames.images``.
+        estimate: float64 [N, 4, 4], camera to the world of ground truth by the aligned trajectory.
+        ground_truth: float64 [N, 4, 4], camera to world by ground truth.
+    """
+
+    chosen: tuple[int, ...]
+    estimate: NDArray[np.float64]
+    ground_truth: NDArray[np.float64]
+
+
+def pose_frames(frames: MapFrames, track: Track) -> PosedFrames:
+    """Look up both poses of every frame of a map."""
+    estimated = _indices(frames, track.estimate, track.tolerance_ns)
+    true = _indices(frames, track.ground_truth, track.tolerance_ns)
+    chosen = tuple(sorted(estimated.keys() & true.keys()))
+    fit = track.aligned.fit
+    to_world = np.eye(4)
+    to_world[:3, :3], to_world[:3, 3] = fit.rotation, fit.translation
+    return PosedFrames(
+        chosen,
+        to_world @ _matrices(track.estimate, [estimated[number] for number in chosen]),
+        _matrices(track.ground_truth, [true[number] for number in chosen]),
+    )
+
+
+def _indices(frames: MapFrames, poses: TimedPoses, tolerance_ns: int) -> dict[int, int]:
+    pairs = associate(frames.timestamps_ns, poses.timestamps_ns, tolerance_ns)
+    return dict(pairs.tolist())
+
+
+def _matrices(poses: TimedPoses, indices: list[int]) -> NDArray[np.float64]:
+    matrices = np.tile(np.eye(4), (len(indices), 1, 1))
+    if indices:
+        matrices[:, :3, :3] = Rotation.from_quat(poses.quaternions[indices]).as_matrix()
+        matrices[:, :3, 3] = poses.positions[indices]
+    return matrices

@@ -1,0 +1,65 @@
+"""Figures of trials and groups as tables print them: medians over ranked runs, partial runs one by one."""
+
+from collections.abc import Callable
+
+from harness.record import Alignment, Status
+from harness.report.comparison import Group, Trial, primary_ate
+from harness.report.table import MISSING, PARTIAL_MARK
+from harness.statistics import Summary, summarise
+
+ALIGNMENT_NAMES = {Alignment.SE3: "SE(3)", Alignment.SIM3: "Sim(3)"}
+
+CENTIMETRES_PER_METRE = 100.0
+
+
+def centimetres(metres: float | None) -> str:
+    """A length for a table, two decimals."""
+    return MISSING if metres is None else f"{metres * CENTIMETRES_PER_METRE:.2f}"
+
+
+def per_cent(ratio: float | None) -> str:
+    """A ratio for a table; 100 without decimals only where nothing at all is missing."""
+    if ratio is None:
+        return MISSING
+    return "100" if ratio == 1 else f"{min(100 * ratio, 99.9):.1f}"
+
+
+def ate_summary(group: Group) -> Summary | None:
+    """Statistics of the primary error over the ranked trials, metres; None without any."""
+    return summarise_figures(group, primary_ate)
+
+
+def summarise_figures(group: Group, figure: Callable[[Trial], float | None]) -> Summary | None:
+    """Statistics of any figure over the ranked trials; None where no trial has it."""
+    values = [value for trial in group.ranked if (value := figure(trial)) is not None]
+    return summarise(values) if values else None
+
+
+def median_figure(group: Group, figure: Callable[[Trial], float | None]) -> float | None:
+    """Median of any figure over the ranked trials; None where no trial has it."""
+    summary = summarise_figures(group, figure)
+    return summary.median if summary else None
+
+
+def coverage(trial: Trial) -> float | None:
+    """Coverage of a trial."""
+    return trial.record.evaluation.coverage if trial.record.evaluation else None
+
+
+def live_ate(trial: Trial) -> float | None:
+    """RMSE of the live poses by the alignment that tables print, metres."""
+    evaluation = trial.record.evaluation
+    if evaluation is None or evaluation.live is None:
+        return None
+    live = evaluation.live
+    return (live.ate_se3 if evaluation.primary_alignment is Alignment.SE3 else live.ate_sim3).rmse
+
+
+def partial_values(group: Group, text: Callable[[Trial], str]) -> str:
+    """Figures of the partial trials one by one: a mean of them would mean nothing."""
+    return ", ".join(f"{text(trial)}{PARTIAL_MARK}" for trial in group.with_status(Status.PARTIAL))
+
+
+def spread(summary: Summary, text: Callable[[float], str]) -> str:
+    """Smallest and largest value; empty for a single run."""
+    return f"{text(summary.minimum)}–{text(summary.maximum)}" if summary.n > 1 else ""
