@@ -93,7 +93,6 @@ class Frame:
         depth: float32 [H, W], metres along the optical axis, registered to ``rgb``, 0 where unknown;
             None when the recording has none.
         labels: uint8 [H, W], ids of the sequence's label space, 255 where unknown; None without labels.
-        imu: The samples since the frame before (the first frame: none); None without IMU.
     """
 
     index: int
@@ -101,10 +100,9 @@ class Frame:
     rgb: NDArray[np.uint8]
     depth: NDArray[np.float32] | None = None
     labels: NDArray[np.uint8] | None = None
-    imu: ImuSamples | None = None
 
     def without_sensor(self) -> "Frame":
-        """The same frame with colour and IMU alone: what a monocular method may see."""
+        """The same frame with colour alone: what a monocular method may see."""
         return replace(self, depth=None, labels=None)
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-PLUGINS = Path(__file__).parent / "plugins"
+SUPPORT = Path(__file__).parent / "support"
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _plugins_in_subprocesses() -> None:
     inherited = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = f"{PLUGINS}{os.pathsep}{inherited}" if inherited else str(PLUGINS)
+    os.environ["PYTHONPATH"] = f"{SUPPORT}{os.pathsep}{inherited}" if inherited else str(SUPPORT)
 
 
 @pytest.fixture

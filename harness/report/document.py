@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from harness.report.style import DOTS_PER_INCH
+from harness.report.style import DOTS_PER_INCH, reduced_png
 from harness.report.table import Table
 
 _CSS_PIXELS_PER_INCH = 96
@@ -19,16 +19,19 @@ class Picture:
         name: Of its file under ``figures/``.
         caption: What it shows.
         content: PNG.
+        rendering: Surfaces rather than lines; it takes much space in full colour.
     """
 
     name: str
     caption: str
     content: bytes
+    rendering: bool = False
 
     @property
     def data_uri(self) -> str:
         """The picture itself in place of an address, so that a page needs no other file."""
-        return "data:image/png;base64," + base64.b64encode(self.content).decode("ascii")
+        content = reduced_png(self.content) if self.rendering else self.content
+        return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
 
     @property
     def display_width(self) -> int:

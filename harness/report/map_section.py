@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# So few colours are enough for shaded surfaces, and take a third of the space.
-_COLOURS = 256
-
 
 @dataclass(frozen=True)
 class MapSection:
@@ -101,7 +98,8 @@ def _picture(fused: "FusedMap") -> Picture:
         f"Map of {group.sequence} with perception {group.perception}, {fused.track.label}, "
         f"{fused.track.figures}; {fused.frames} frames, voxels of {centimetres(fused.voxel)} cm. Faces seen "
         "from behind are left out, so that ceiling and near walls do not hide the rest.",
-        png(fused.figure, _COLOURS),
+        png(fused.figure),
+        rendering=True,
     )
 
 

@@ -10,7 +10,7 @@ from harness.report.scores import (
     median_figure,
     per_cent,
 )
-from harness.report.table import MISSING
+from harness.statistics import Summary
 
 
 def title(comparison: Comparison) -> str:
@@ -50,39 +50,41 @@ def contender_sentence(comparison: Comparison, contender: Contender) -> str:
         if (count := sum(trial.record.status is status for trial in trials))
     )
     clauses = [
-        clause
+        _clause(perception, ALIGNMENT_NAMES[alignment], members)
         for perception in comparison.perceptions
         for alignment in Alignment
-        if (
-            clause := _clause(
-                [each for each in groups if each.perception == perception and each.alignment is alignment]
-            )
-        )
+        if (members := _scored(groups, perception, alignment))
     ]
+    if any(group.ground_truth_is_input for group in groups):
+        clauses.append("ground truth is part of its input")
     return "; ".join([f"{_counted(len(trials), 'trial')}, {counts}", *clauses]) + "."
 
 
-def _clause(groups: list[Group]) -> str:
-    summaries = [(group, summary) for group in groups if (summary := ate_summary(group))]
-    if not summaries:
-        return ""
-    group, _ = summaries[0]
-    alignment = ALIGNMENT_NAMES[group.alignment] if group.alignment else MISSING
-    medians = [summary.median for _, summary in summaries]
-    low, high = centimetres(min(medians)), centimetres(max(medians))
+def _scored(groups: list[Group], perception: str, alignment: Alignment) -> list[tuple[Group, Summary]]:
+    """The groups of one table's rows that have an ok run, with their errors."""
+    return [
+        (group, summary)
+        for group in groups
+        if group.perception == perception and group.alignment is alignment and (summary := ate_summary(group))
+    ]
+
+
+def _clause(perception: str, alignment: str, members: list[tuple[Group, Summary]]) -> str:
+    medians = [summary.median for _, summary in members]
     if len(medians) == 1:
-        text = f"with perception {group.perception} a median {alignment} ATE of {low} cm on {group.sequence}"
+        text = f"a median {alignment} ATE of {centimetres(medians[0])} cm on {members[0][0].sequence}"
     else:
-        text = (
-            f"with perception {group.perception} median {alignment} ATEs from {low} to {high} cm "
-            f"over {len(medians)} sequences"
-        )
-    coverages = [value for each, _ in summaries if (value := median_figure(each, coverage)) is not None]
-    speeds = [value for each, _ in summaries if (value := median_figure(each, _speed)) is not None]
+        low, high = centimetres(min(medians)), centimetres(max(medians))
+        text = f"median {alignment} ATEs from {low} to {high} cm over {len(medians)} sequences"
+    incomplete = [group.sequence for group, _ in members if not group.complete]
+    if incomplete:
+        text += f" (of the ok runs; not every run is ok on {_listed(incomplete)})"
+    coverages = [value for group, _ in members if (value := median_figure(group, coverage)) is not None]
     text += f", coverage {'' if len(set(coverages)) == 1 else 'at least '}{per_cent(min(coverages))} %"
+    speeds = [value for group, _ in members if (value := median_figure(group, _speed)) is not None]
     if speeds:
         text += f", {min(speeds):.1f} frames a second" + (" at the slowest" if len(speeds) > 1 else "")
-    return text
+    return f"with perception {perception} {text}"
 
 
 def _speed(trial: Trial) -> float | None:
