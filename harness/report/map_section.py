@@ -65,27 +65,27 @@ def make_map_section(
         )
         logger.warning("%s", problem)
         return MapSection(problems=(problem,))
-    made: list[tuple[FusedMap, Picture]] = []
-    surfaces = _SurfaceFiles(directory)
+    pictures: dict[str, list[Picture]] = {}
+    rows, figures = [], []
     problems: list[str] = []
+    surfaces = _SurfaceFiles(directory)
     for number, result in enumerate(make_maps(tracks, context)):
         progress("maps", number, len(tracks))
         if isinstance(result, NoMap):
             problems.append(f"No map of {result.track.trial.record.key}: {result.reason}")
             continue
-        made.append((result, _picture(result)))
+        # Surfaces are large: what the report needs of them is taken out before the next one is made.
+        pictures.setdefault(result.track.group.sequence, []).append(_picture(result))
+        rows.append(_row(result))
+        figures.append(_figures(result))
         surfaces.write(result)
     progress("maps", len(tracks), len(tracks))
-    if not made:
+    if not rows:
         return MapSection(problems=tuple(problems))
-    pictures: dict[str, list[Picture]] = {}
-    for fused, picture in sorted(made, key=lambda pair: pair[1].name):
-        pictures.setdefault(fused.track.group.sequence, []).append(picture)
-    maps = [fused for fused, _ in made]
     return MapSection(
-        tuple(SequencePictures(sequence, tuple(of_sequence)) for sequence, of_sequence in pictures.items()),
-        _table(maps),
-        pd.DataFrame([_figures(fused) for fused in maps]),
+        tuple(SequencePictures(sequence, tuple(pictures[sequence])) for sequence in sorted(pictures)),
+        _table(rows),
+        pd.DataFrame(figures),
         tuple(surfaces.paths),
         tuple(problems),
     )
@@ -129,22 +129,19 @@ class _SurfaceFiles:
         write_bytes(self.paths[-1], surface.ply())
 
 
-def _table(maps: list["FusedMap"]) -> Table:
-    rows = []
-    for fused in maps:
-        group, distances = fused.track.group, fused.distances
-        rows.append(
-            (
-                *text_cells(group.sequence, group.perception, fused.track.label),
-                Cell(str(fused.frames)),
-                Cell(centimetres(distances.accuracy_median_m), centimetres(distances.accuracy_mean_m)),
-                Cell(per_cent(distances.accuracy_share)),
-                Cell(
-                    centimetres(distances.completeness_median_m), centimetres(distances.completeness_mean_m)
-                ),
-                Cell(per_cent(distances.completeness_share)),
-            )
-        )
+def _row(fused: "FusedMap") -> tuple[Cell, ...]:
+    group, distances = fused.track.group, fused.distances
+    return (
+        *text_cells(group.sequence, group.perception, fused.track.label),
+        Cell(str(fused.frames)),
+        Cell(centimetres(distances.accuracy_median_m), centimetres(distances.accuracy_mean_m)),
+        Cell(per_cent(distances.accuracy_share)),
+        Cell(centimetres(distances.completeness_median_m), centimetres(distances.completeness_mean_m)),
+        Cell(per_cent(distances.completeness_share)),
+    )
+
+
+def _table(rows: list[tuple[Cell, ...]]) -> Table:
     return Table(
         name="maps",
         caption=(

@@ -1,0 +1,113 @@
+"""What protocol and runtime add to a frame, against calling the same backend in this process.
+
+``python benchmarks/protocol_overhead.py [--backend orbslam3] [--sequence demo_flat] [--frames 120]``
+
+Both ways are fed the same frames, decoded beforehand, one run after the other, several times in turn.
+Printed are the time per frame either way, the time a frame spends between harness and backend (round trip
+less what the backend itself measured), and that time as a share of the backend's own.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from adapters.adapter import Adapter
+from adapters.backend import CameraIntrinsics, Mode, RgbdFrame, StartRequest
+from adapters.client import BackendClient, PhaseLimits
+from adapters.connection import Connection
+from adapters.runtimes.process import ProcessRuntime
+from adapters.runtimes.runtime import LaunchRequest, socket_directory
+from adapters.server import load_backend
+from harness.backends import BACKENDS
+from harness.environment import cache_directory, reader_context
+from sequences.model import NANOSECONDS_PER_SECOND, Sequence
+from sequences.sequence_sets import open_sequence, resolve
+
+
+def decoded(sequence: Sequence, count: int) -> list[RgbdFrame]:
+    """The first frames of a sequence, in memory."""
+    frames = (sequence.frame(index) for index in range(min(count, len(sequence))))
+    return [RgbdFrame(frame.index, frame.timestamp_ns, frame.rgb, frame.depth) for frame in frames]
+
+
+def in_this_process(adapter: Adapter, request: StartRequest, frames: list[RgbdFrame]) -> np.ndarray:
+    """Milliseconds per frame when the backend is called directly."""
+    backend = load_backend(adapter.server)
+    backend.start(request)
+    times = []
+    for frame in frames:
+        started = time.perf_counter()
+        backend.track(frame)
+        times.append((time.perf_counter() - started) * 1e3)
+    backend.finish()
+    backend.close()
+    return np.array(times)
+
+
+def through_the_protocol(
+    adapter: Adapter, request: StartRequest, frames: list[RgbdFrame], directory: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Milliseconds per frame as the harness sees them, and as the backend measured itself."""
+    round_trips, own = [], []
+    with socket_directory() as sockets:
+        launch = LaunchRequest(
+            adapter, sockets / "s", directory, directory / "log", adapter.needs.memory_bytes
+        )
+        with Connection(launch.socket_path) as connection, ProcessRuntime().start(launch) as running:
+            connection.watch(running)
+            client = BackendClient(connection, PhaseLimits())
+            client.hello()
+            client.start(request)
+            for frame in frames:
+                started = time.perf_counter()
+                answer = client.track(frame)
+                round_trips.append((time.perf_counter() - started) * 1e3)
+                own.append(answer.milliseconds)
+            client.finish()
+    return np.array(round_trips), np.array(own)
+
+
+def main() -> None:
+    """Run both ways in turn and print the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--backend", default="orbslam3")
+    parser.add_argument("--sequence", default="demo_flat")
+    parser.add_argument("--frames", type=int, default=120)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+
+    context = reader_context()
+    (entry,) = resolve([arguments.sequence], context)
+    sequence = open_sequence(entry, context)
+    frames = decoded(sequence, arguments.frames)
+    adapter = BACKENDS.load(arguments.backend)()
+    options = adapter.prepare({}, cache_directory())
+    camera = CameraIntrinsics(**vars(sequence.info.intrinsics))
+    rate = NANOSECONDS_PER_SECOND / sequence.info.frame_period_ns
+
+    direct, round_trips, own = [], [], []
+    with TemporaryDirectory() as name:
+        request = StartRequest(camera, Mode.RGBD, 0, rate, options, Path(name))
+        for _ in range(arguments.repeats):
+            direct.append(in_this_process(adapter, request, frames))
+            seen, measured = through_the_protocol(adapter, request, frames, Path(name))
+            round_trips.append(seen)
+            own.append(measured)
+    direct_ms, round_trip_ms, own_ms = map(np.concatenate, (direct, round_trips, own))
+    added_ms = np.median(round_trip_ms - own_ms)
+    size = f"{camera.width}×{camera.height}"
+    print(f"{arguments.backend}, {len(frames)} frames of {size} RGB-D, {arguments.repeats} runs either way")
+    print(f"  called in this process       {np.median(direct_ms):8.2f} ms a frame (median)")
+    print(f"  through protocol and process {np.median(round_trip_ms):8.2f} ms a frame (median)")
+    print(f"  ratio of the medians         {np.median(round_trip_ms) / np.median(direct_ms):8.3f}")
+    print(f"  between harness and backend  {added_ms:8.2f} ms a frame (median)")
+    print(f"  share of the backend's own   {added_ms / np.median(own_ms):8.2%}")
+
+
+if __name__ == "__main__":
+    main()
