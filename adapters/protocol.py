@@ -31,7 +31,7 @@ from adapters.errors import ProtocolViolationError
 PROTOCOL_VERSION = 1
 
 #: The dtypes that may travel, by the name that stands in the header.
-_DTYPES = {name: np.dtype(name).newbyteorder("<") for name in ("uint8", "int64", "float32", "float64")}
+_DTYPES = {np.dtype(code).name: np.dtype(code) for code in ("<u1", "<i8", "<f4", "<f8")}
 
 
 class MessageType(str, Enum):

@@ -51,6 +51,12 @@ def test_an_array_that_is_not_contiguous_arrives_in_its_own_order():
     np.testing.assert_array_equal(received.arrays["depth"], image)
 
 
+def test_received_arrays_are_native_ones_that_every_library_takes():
+    received = decode(encode(Message(MessageType.FRAME, arrays={"depth": np.ones(3, dtype=np.float32)})))
+    # Open3D refuses buffers that spell out their byte order.
+    assert memoryview(received.arrays["depth"]).format == "f"
+
+
 def test_another_version_is_refused_by_its_number():
     parts = encode(Message(MessageType.HELLO), version=PROTOCOL_VERSION + 6)
     with pytest.raises(ProtocolViolationError, match=f"version {PROTOCOL_VERSION + 6} where version"):
