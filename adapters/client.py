@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, fields
+from math import inf
 
 import numpy as np
 
@@ -31,8 +32,8 @@ class PhaseLimits:
 
     def __post_init__(self) -> None:
         for limit in fields(self):
-            if not getattr(self, limit.name) > 0:
-                raise ValueError(f"{limit.name} must be positive")
+            if not 0 < getattr(self, limit.name) < inf:
+                raise ValueError(f"{limit.name} must be positive and finite")
 
 
 class BackendClient:
@@ -49,9 +50,8 @@ class BackendClient:
     def __init__(self, connection: Connection, limits: PhaseLimits):
         self._connection = connection
         self._limits = limits
+        self._sent_indices: list[int] = []
         self._sent_timestamps_ns: list[int] = []
-        self._awaited_index: int | None = None
-        self._sent_at = 0.0
 
     def hello(self) -> Capabilities:
         """Ask who is there."""
@@ -64,46 +64,21 @@ class BackendClient:
 
     def track(self, frame: RgbdFrame) -> Acknowledgement:
         """Send a frame and wait for its answer."""
-        self.send(frame)
-        acknowledgement = self.receive()
-        assert acknowledgement is not None, "waiting without a time-out ends with an answer or an error"
-        return acknowledgement
-
-    def send(self, frame: RgbdFrame) -> None:
-        """Send a frame without waiting; one at a time may be under way."""
-        assert self._awaited_index is None, "the answer to the frame before has not been taken yet"
-        self._awaited_index = frame.index
+        phase = f"on frame {frame.index}"
+        self._sent_indices.append(frame.index)
         self._sent_timestamps_ns.append(frame.timestamp_ns)
-        self._sent_at = time.monotonic()
-        parts = encode(frame_message(frame))
-        self._connection.send(parts, self._limits.frame_s, f"on frame {frame.index}")
-
-    def receive(self, wait_s: float | None = None) -> Acknowledgement | None:
-        """Take the answer to the frame under way.
-
-        Args:
-            wait_s: Look for it this long and return None when it has not come; None waits up to the limit.
-        """
-        assert self._awaited_index is not None, "no frame is under way"
-        deadline = self._sent_at + self._limits.frame_s
-        until = deadline if wait_s is None else min(deadline, time.monotonic() + wait_s)
-        phase = f"on frame {self._awaited_index}"
-        parts = self._connection.receive(until, phase)
-        if parts is None:
-            if until < deadline:
-                return None
-            raise silence(self._limits.frame_s, phase)
-        acknowledgement = parse_acknowledgement(_expect(parts, MessageType.ACK), self._awaited_index)
-        self._awaited_index = None
-        return acknowledgement
+        answer = self._ask(frame_message(frame), MessageType.ACK, self._limits.frame_s, phase)
+        return parse_acknowledgement(answer, frame.index)
 
     def finish(self) -> FinalAnswer:
         """Have the backend finish and hand over its trajectory."""
         answer = self._ask(Message(MessageType.FINISH), MessageType.RESULT, self._limits.finish_s)
-        return parse_result(answer, np.asarray(self._sent_timestamps_ns, dtype=np.int64))
+        return parse_result(answer, self._sent_indices, np.asarray(self._sent_timestamps_ns, dtype=np.int64))
 
-    def _ask(self, message: Message, expected: MessageType, limit_s: float) -> Message:
-        phase = f"after '{message.kind.value}'"
+    def _ask(
+        self, message: Message, expected: MessageType, limit_s: float, phase: str | None = None
+    ) -> Message:
+        phase = phase or f"after '{message.kind.value}'"
         self._connection.send(encode(message), limit_s, phase)
         parts = self._connection.receive(time.monotonic() + limit_s, phase)
         if parts is None:

@@ -4,6 +4,7 @@ Whatever comes from the other side is checked here and nowhere else, so that nei
 ever works with a wrong shape, a NaN or a frame out of order.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -207,24 +208,30 @@ def result_message(answer: FinalAnswer) -> Message:
     return Message(MessageType.RESULT, fields, arrays)
 
 
-def parse_result(message: Message, sent_timestamps_ns: NDArray[np.int64]) -> FinalAnswer:
+def parse_result(
+    message: Message, sent_indices: Sequence[int], sent_timestamps_ns: NDArray[np.int64]
+) -> FinalAnswer:
     """Read the answer to ``finish``.
 
     Args:
         message: The answer.
+        sent_indices: Indices of all frames sent, increasing.
         sent_timestamps_ns: int64 [N], stamps of all frames sent, increasing.
 
     Raises:
-        ProtocolViolationError: NaN or infinite poses, quaternions that are no rotations, stamps that were
-            never sent, repeated or unsorted, or files outside the output directory.
+        ProtocolViolationError: NaN or infinite poses, quaternions that are no rotations, stamps or keyframes
+            that were never sent, repeated or unsorted, or files outside the output directory.
     """
     timestamps = _present(message.array("timestamps_ns", "int64", (None,)))
     poses = _present(message.array("poses", "float64", (len(timestamps), 7)))
     _check_trajectory(timestamps, poses, sent_timestamps_ns)
     keyframes = message.value("keyframe_indices", list)
     files = message.value("files", list)
-    if not all(type(index) is int and index >= 0 for index in keyframes):
-        raise ProtocolViolationError("keyframe indices must be integers from 0")
+    sent = set(sent_indices)
+    if not all(type(index) is int and index in sent for index in keyframes) or len(set(keyframes)) != len(
+        keyframes
+    ):
+        raise ProtocolViolationError("keyframe indices must be those of frames sent, each once")
     for name in files:
         if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
             raise ProtocolViolationError(f"file {name!r} is not below the output directory")

@@ -10,7 +10,7 @@ Options = TypeVar("Options")
 
 def default_options(options_class: type[Options]) -> dict[str, Any]:
     """The options of a backend with their defaults, as a user may write them."""
-    return asdict(options_class())  # type: ignore[call-overload, no-any-return]
+    return asdict(options_class())  # type: ignore[call-overload]
 
 
 def parse_options(options_class: type[Options], options: dict[str, Any]) -> Options:

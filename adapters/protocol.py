@@ -48,6 +48,9 @@ class MessageType(str, Enum):
     ERROR = "error"
 
 
+_MOST_DIMENSIONS = 8
+
+
 @dataclass(frozen=True)
 class Message:
     """One message, decoded.
@@ -148,6 +151,8 @@ def decode(parts: Sequence[bytes | memoryview]) -> Message:
             f"'{kind.value}' announces {len(described)} arrays and brings {len(parts) - 1}"
         )
     arrays = dict(_decode_array(entry, part) for entry, part in zip(described, parts[1:], strict=True))
+    if len(arrays) != len(described):
+        raise ProtocolViolationError(f"'{kind.value}' brings two arrays of one name")
     return Message(kind, fields, arrays)
 
 
@@ -173,7 +178,9 @@ def _decode_array(entry: Any, part: bytes | memoryview) -> tuple[str, NDArray[An
         dtype = _DTYPES[dtype_name]
     except (KeyError, TypeError) as error:
         raise ProtocolViolationError(f"array description {entry!r} is not valid") from error
-    if not all(isinstance(length, int) and length >= 0 for length in shape):
+    if not isinstance(name, str):
+        raise ProtocolViolationError(f"array name {name!r} is not text")
+    if len(shape) > _MOST_DIMENSIONS or not all(type(length) is int and length >= 0 for length in shape):
         raise ProtocolViolationError(f"array '{name}' has the impossible shape {shape}")
     expected = prod(shape) * dtype.itemsize
     if len(part) != expected:

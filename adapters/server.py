@@ -114,12 +114,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="adapters.server", description=__doc__)
     parser.add_argument("backend", metavar="MODULE:CLASS")
     parser.add_argument("--endpoint", required=True, help="ZeroMQ endpoint that the harness has bound")
-    parser.add_argument("--die-with-parent", action="store_true", help="end when the starting process ends")
+    parser.add_argument("--parent", type=int, metavar="PID", help="the starting process; end when it ends")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     faulthandler.enable()
-    if arguments.die_with_parent:
-        die_with_parent()
+    if arguments.parent is not None:
+        die_with_parent(arguments.parent)
     serve(load_backend(arguments.backend), arguments.endpoint)
 
 

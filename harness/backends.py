@@ -1,6 +1,6 @@
 """Which SLAM backends there are, which can run here, and how each is started."""
 
-from adapters.adapter import Adapter
+from adapters.adapter import Adapter, ResourceNeeds
 from adapters.runtimes.process import ProcessRuntime
 from adapters.runtimes.runtime import Runtime
 from harness.configuration import RuntimeChoice
@@ -33,10 +33,14 @@ def choose_runtime(adapter: Adapter, choice: RuntimeChoice) -> tuple[Runtime | N
     return None, "; ".join(reasons)
 
 
-def lacking_hardware(adapter: Adapter, machine: Hardware | None = None) -> str | None:
-    """Why a machine is too small for a backend, in a sentence; None when it is not."""
+def why_not_here(adapter: Adapter, choice: RuntimeChoice = RuntimeChoice.AUTO) -> str | None:
+    """Why a backend cannot run on this machine, in a sentence; None when it can."""
+    return choose_runtime(adapter, choice)[1] or lacking_hardware(adapter.needs)
+
+
+def lacking_hardware(needs: ResourceNeeds, machine: Hardware | None = None) -> str | None:
+    """Why a machine is too small, in a sentence; None when it is not."""
     machine = machine or hardware()
-    needs = adapter.needs
     if needs.gpus > len(machine.gpus):
         return f"it needs {needs.gpus} GPU and this machine has {len(machine.gpus) or 'none'}"
     if needs.memory_bytes > machine.memory_bytes:

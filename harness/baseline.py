@@ -35,13 +35,15 @@ class GroupFigures(_Frozen):
         reasons: Why runs did not end ``ok``, each reason once.
         mode: What the backend was fed with; None when no run got that far.
         feed: How frames were handed over.
+        coverage_floor: Coverage below which a run is ``partial``.
         alignment: The one that ``ate_rmse_m`` was measured after; None when nothing was scored.
         ground_truth_is_input: Whether the backend was handed ground truth in some form.
         frames: Frames in the sequence; None when no run got that far.
         ate_rmse_m: One figure per ``ok`` run, metres. Runs of other states have none: their errors are not
             those of complete trajectories.
         coverage: One figure per ``ok`` or ``partial`` run, 0 to 1.
-        deterministic: The backend says that the same input gives the same trajectory, bit for bit.
+        deterministic: The backend says that the same input gives the same trajectory, bit for bit, and was
+            fed in lockstep, so that the input was the same.
         sequence_source: What identifies the sequence's data, as in the records, without the directory, which
             is another one on every machine.
     """
@@ -53,6 +55,7 @@ class GroupFigures(_Frozen):
     reasons: tuple[str, ...]
     mode: Literal["mono", "rgbd"] | None
     feed: Literal["lockstep", "realtime"]
+    coverage_floor: FiniteFloat
     alignment: Alignment | None
     ground_truth_is_input: bool
     frames: int | None
@@ -118,6 +121,7 @@ def _figures(runs: list[RunRecord]) -> GroupFigures:
         reasons=tuple(sorted({run.reason for run in runs if run.reason})),
         mode=first.mode,
         feed=first.feed,
+        coverage_floor=first.configuration["coverage_floor"],
         alignment=first.evaluation.primary_alignment if first.evaluation else None,
         ground_truth_is_input=any(run.ground_truth_is_input for run in runs),
         frames=first.frames.in_sequence if first.frames else None,
@@ -131,7 +135,8 @@ def _figures(runs: list[RunRecord]) -> GroupFigures:
             for run in runs
             if run.evaluation and run.status in (Status.OK, Status.PARTIAL)
         ),
-        deterministic=bool(first.backend.get("capabilities", {}).get("deterministic", False)),
+        deterministic=first.feed == "lockstep"
+        and bool(first.backend.get("capabilities", {}).get("deterministic", False)),
         sequence_source={
             name: value for name, value in first.sequence.get("source", {}).items() if name != "directory"
         },
@@ -181,9 +186,9 @@ def load_baseline(name_or_path: str, directory: Path) -> Baseline:
         ConfigurationError: There is none of that name; lists those there are.
         ResultsError: The file is unreadable, damaged or of another schema version.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".json":
-        path = directory / f"{name_or_path}.json"
+    path = directory / f"{name_or_path}.json"
+    if not path.is_file():
+        path = Path(name_or_path)
     if not path.is_file():
         known = [file.stem for file in directory.glob("*.json")]
         raise ConfigurationError(unknown_name_message("baseline", name_or_path, known))

@@ -63,7 +63,7 @@ class CheckLimits:
     negligible_ate_m: float = 1e-4
 
     def __post_init__(self) -> None:
-        if not self.factor > 1:
+        if not 1 < self.factor < math.inf:
             raise ConfigurationError(f"the factor must be above 1, such as 1.25; got {self.factor:g}")
         if not 0 <= self.coverage_drop < 1:
             raise ConfigurationError(f"the coverage drop must lie in 0 to 1; got {self.coverage_drop:g}")
@@ -187,6 +187,7 @@ def _judge_comparability(now: GroupFigures, then: GroupFigures) -> _Finding | No
     properties: dict[str, tuple[object, object]] = {
         "mode": (now.mode, then.mode),
         "feed": (now.feed, then.feed),
+        "coverage floor": (now.coverage_floor, then.coverage_floor),
         "alignment": (now.alignment, then.alignment),
         "number of frames": (now.frames, then.frames),
         "ground truth as input": (now.ground_truth_is_input, then.ground_truth_is_input),

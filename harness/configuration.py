@@ -1,16 +1,24 @@
 """The one configuration object of an experiment, the same behind the command line and a file."""
 
+import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    ValidationError,
+    field_validator,
+)
 
 from adapters.client import PhaseLimits
 from harness.errors import ConfigurationError
-
-CONFIGURATION_SCHEMA_VERSION = 1
 
 
 class Feed(StrEnum):
@@ -27,6 +35,10 @@ class RuntimeChoice(StrEnum):
     PROCESS = "process"
 
 
+#: What is named twice is meant once.
+Names = Annotated[tuple[str, ...], AfterValidator(lambda names: tuple(dict.fromkeys(names)))]
+
+
 class ExperimentConfiguration(BaseModel):
     """Everything the user decides about an experiment.
 
@@ -37,6 +49,7 @@ class ExperimentConfiguration(BaseModel):
         runs: Repetitions of every combination.
         seed: Run ``r`` of every combination gets ``seed + r``.
         limits: How long each phase of the conversation with a backend may be silent.
+        predict_limit_s: How long a perception module may take for a frame.
         trial_limit_s: How long a whole trial may take, everything included.
         memory_limit_bytes: For every backend, instead of what each asks for.
         backend_options: Per backend, options that override its defaults.
@@ -44,20 +57,27 @@ class ExperimentConfiguration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int = CONFIGURATION_SCHEMA_VERSION
-    sequences: tuple[str, ...] = Field(min_length=1)
-    perception: tuple[str, ...] = Field(min_length=1)
-    backends: tuple[str, ...] = ()
+    schema_version: Literal[1] = 1
+    sequences: Names = Field(min_length=1)
+    perception: Names = Field(min_length=1)
+    backends: Names = ()
     runs: int = Field(default=1, ge=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     runtime: RuntimeChoice = RuntimeChoice.AUTO
     feed: Feed = Feed.LOCKSTEP
     max_frames: int | None = Field(default=None, ge=1)
     coverage_floor: float = Field(default=0.9, ge=0, le=1)
     limits: PhaseLimits = PhaseLimits()
-    trial_limit_s: float = Field(default=4 * 3600.0, gt=0)
+    predict_limit_s: FiniteFloat = Field(default=120.0, gt=0)
+    trial_limit_s: FiniteFloat = Field(default=4 * 3600.0, gt=0)
     memory_limit_bytes: int | None = Field(default=None, gt=0)
-    backend_options: dict[str, dict[str, Any]] = {}
+    backend_options: dict[str, dict[str, JsonValue]] = {}
+
+    @field_validator("backend_options")
+    @classmethod
+    def _finite(cls, options: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
+        json.dumps(options, allow_nan=False)  # raises ValueError for NaN and infinity
+        return options
 
 
 def load_configuration(path: Path) -> dict[str, Any]:
@@ -67,9 +87,11 @@ def load_configuration(path: Path) -> dict[str, Any]:
         ConfigurationError: The file cannot be read or is no mapping; names file and line.
     """
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8 text: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
@@ -84,7 +106,7 @@ def make_configuration(values: dict[str, Any]) -> ExperimentConfiguration:
         ConfigurationError: One line per wrong value, each with its name.
     """
     try:
-        return ExperimentConfiguration(**values)
+        return ExperimentConfiguration.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(validation_message("configuration", error)) from error
 

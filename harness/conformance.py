@@ -90,15 +90,22 @@ class Bench:
     @contextmanager
     def running(self) -> Iterator[tuple[Connection, RunningBackend]]:
         """A freshly started backend and the connection to it."""
-        output = self.directory / f"{time.monotonic_ns()}"
-        memory_limit = self.adapter.needs.memory_bytes
         with socket_directory() as directory:
             request = LaunchRequest(
-                self.adapter, directory / "s", output, self.directory / "backend.log", memory_limit
+                self.adapter,
+                directory / "s",
+                self.output_directory,
+                self.directory / "backend.log",
+                self.adapter.needs.memory_bytes,
             )
             with Connection(request.socket_path) as connection, self.runtime.start(request) as running:
                 connection.watch(running)
                 yield connection, running
+
+    @property
+    def output_directory(self) -> Path:
+        """Where the backend may write."""
+        return self.directory / "output"
 
     @property
     def mode(self) -> Mode:
@@ -109,7 +116,7 @@ class Bench:
     def start_request(self) -> StartRequest:
         """The camera of :func:`frames`."""
         rate = 1e9 / _FRAME_PERIOD_NS
-        return StartRequest(_INTRINSICS, self.mode, 0, rate, dict(self.options), self.directory / "output")
+        return StartRequest(_INTRINSICS, self.mode, 0, rate, dict(self.options), self.output_directory)
 
     def frames(self, count: int = _FRAMES) -> Iterator[RgbdFrame]:
         """A camera that moves sideways along a textured wall two metres away."""

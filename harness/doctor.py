@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
-from harness.backends import BACKENDS, choose_runtime, lacking_hardware
-from harness.configuration import RuntimeChoice
+from harness.backends import BACKENDS, lacking_hardware, why_not_here
 from harness.environment import cache_directory, hardware, reader_context
 from harness.system_packages import SYSTEM_LIBRARIES, install_command
 from sequences.errors import SequenceError
@@ -98,10 +97,15 @@ def _data() -> Piece:
 def _backends() -> list[Piece]:
     pieces = []
     for name in BACKENDS.names():
-        adapter = BACKENDS.load(name)()
-        _, reason = choose_runtime(adapter, RuntimeChoice.AUTO)
-        reason = reason or lacking_hardware(adapter)
+        try:
+            adapter = BACKENDS.load(name)()
+        except SequenceError as error:
+            pieces.append(Piece(f"backend {name}", Finding.MISSING, "a SLAM system to feed", str(error)))
+            continue
+        reason = why_not_here(adapter)
         finding = Finding.PRESENT if reason is None else Finding.MISSING
+        if lacking_hardware(adapter.needs):  # which no command installs
+            finding = Finding.OPTIONAL
         pieces.append(Piece(f"backend {name}", finding, "a SLAM system to feed", reason))
     return pieces
 

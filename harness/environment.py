@@ -91,6 +91,8 @@ def _git_state(directory: Path) -> dict[str, Any] | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        # The harness may be installed below somebody else's checkout, whose commit says nothing of it.
+        git("ls-files", "--error-unmatch", __file__)
         return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -7,16 +7,14 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from adapters.adapter import ResourceNeeds
 from adapters.runtimes.runtime import last_lines
-from harness.backends import BACKENDS
 from harness.environment import Hardware, hardware
 from harness.errors import ResultsError
-from harness.findings import record_without_run
-from harness.plan import PlannedTrial
+from harness.findings import record_without_findings, utc_now
+from harness.planned import PlannedTrial
 from harness.record import RunRecord, Status, TrialKey
 from harness.store import WORKER_LOG_FILE, ExperimentDirectory
 from harness.worker import RESULTS_NOT_WRITTEN, Job, ProgressLine
@@ -84,7 +82,7 @@ class LocalExecutor(Executor):
                     # Each start changes what still fits.
                     if self._fits(trial, running):
                         waiting.remove(trial)
-                        running.append(_Worker(trial, experiment))
+                        running.append(_Worker(trial, experiment, self._free_gpus(running, trial)))
                         listener.started(trial.key)
                 time.sleep(_POLL_S)
                 for worker in list(running):
@@ -98,11 +96,16 @@ class LocalExecutor(Executor):
             for worker in running:
                 worker.stop()
 
+    def _free_gpus(self, running: Sequence["_Worker"], trial: PlannedTrial) -> list[int]:
+        taken = {gpu for worker in running for gpu in worker.gpus}
+        free = [gpu for gpu in range(len(self._machine.gpus)) if gpu not in taken]
+        return free[: trial.needs.gpus]
+
     def _fits(self, trial: PlannedTrial, running: Sequence["_Worker"]) -> bool:
         if not running:
             # A trial that wants more than the machine has runs alone rather than never.
             return True
-        taken = [worker.needs for worker in running] + [_needs(trial)]
+        taken = [worker.trial.needs for worker in running] + [trial.needs]
         return (
             sum(needs.cores for needs in taken) <= self._machine.cores
             and sum(needs.memory_bytes for needs in taken) <= self._machine.memory_bytes
@@ -113,16 +116,19 @@ class LocalExecutor(Executor):
 class _Worker:
     """One worker process and what it has said so far."""
 
-    def __init__(self, trial: PlannedTrial, experiment: ExperimentDirectory):
+    def __init__(self, trial: PlannedTrial, experiment: ExperimentDirectory, gpus: Sequence[int]):
         self.trial = trial
-        self.needs = _needs(trial)
+        self.gpus = gpus
         self._experiment = experiment
         self._limit_s = experiment.configuration().trial_limit_s
         self._started = time.monotonic()
+        self._started_at = utc_now()
         self._partial_line = b""
         directory = experiment.trial_directory(trial.key)
         self._log_file = directory / WORKER_LOG_FILE
-        self._process = _start_worker(Job(experiment=experiment.path, trial=trial), directory, self._log_file)
+        job = Job(experiment=experiment.path, trial=trial, parent_pid=os.getpid())
+        visible = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else {}
+        self._process = _start_worker(job, directory, self._log_file, visible)
         assert self._process.stdout is not None, "the worker was started with a pipe"
         self._output = self._process.stdout
         os.set_blocking(self._output.fileno(), False)
@@ -153,7 +159,9 @@ class _Worker:
         record = self._experiment.record(self.trial.key)
         if record is None:
             configuration = self._experiment.configuration()
-            record = record_without_run(self.trial, configuration, Status.FAILED, reason)
+            record = record_without_findings(
+                self.trial, configuration, Status.FAILED, reason, self._started_at, elapsed
+            )
             self._experiment.write_record(record)
         return record
 
@@ -174,14 +182,18 @@ class _Worker:
         return f"the trial's process {how} and left no record" + (f"; its log ends: {words}" if words else "")
 
 
-def _start_worker(job: Job, directory: Path, log_file: Path) -> subprocess.Popen[bytes]:
+def _start_worker(
+    job: Job, directory: Path, log_file: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     try:
         # What an interrupted run of this trial left behind must not be taken for a result of this one.
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, exist_ok=True)
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "harness.worker"],
+                # -P: a file called queue.py in the working directory must not take the place of Python's.
+                [sys.executable, "-P", "-m", "harness.worker"],
+                env={**os.environ, **environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -193,7 +205,3 @@ def _start_worker(job: Job, directory: Path, log_file: Path) -> subprocess.Popen
     with process.stdin as pipe:
         pipe.write(job.model_dump_json().encode())
     return process
-
-
-def _needs(trial: PlannedTrial) -> ResourceNeeds:
-    return BACKENDS.load(trial.key.backend).needs

@@ -1,7 +1,7 @@
 """Running an experiment: what has no record yet is run, then the table of trials is written."""
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +10,7 @@ from pathlib import Path
 from harness.configuration import ExperimentConfiguration
 from harness.errors import ResultsError
 from harness.executor import Executor, Listener
-from harness.findings import record_without_run
-from harness.plan import PlannedTrial
+from harness.findings import record_without_findings
 from harness.record import RunRecord, Status
 from harness.store import ExperimentDirectory
 
@@ -53,7 +52,6 @@ def new_experiment_path(configuration: ExperimentConfiguration, runs_directory: 
 
 
 def run_trials(
-    trials: Sequence[PlannedTrial],
     experiment: ExperimentDirectory,
     executor: Executor,
     listener: Listener,
@@ -61,15 +59,14 @@ def run_trials(
     """Run every trial that has no record yet, and write the table of all.
 
     Args:
-        trials: All trials of the experiment, as planned.
-        experiment: Where their results go, and where those of an interrupted run are.
+        experiment: Has the plan, takes the results, and holds those of an interrupted run.
         executor: Runs them.
         listener: Told how it goes.
 
     Raises:
         ResultsError: Results cannot be written, or another harness is at work on the experiment.
     """
-    configuration = experiment.configuration()
+    configuration, trials = experiment.configuration(), experiment.plan().trials
     with _only_harness_in(experiment):
         finished = {record.key: record for record in experiment.records()}
         todo = [trial for trial in trials if trial.key not in finished]
@@ -77,7 +74,7 @@ def run_trials(
         for trial in todo:
             if trial.verdict is not None:
                 assert trial.reason is not None, "a verdict comes with its reason"
-                record = record_without_run(trial, configuration, trial.verdict, trial.reason)
+                record = record_without_findings(trial, configuration, trial.verdict, trial.reason)
                 experiment.write_record(record)
                 listener.ended(record)
         executor.run([trial for trial in todo if trial.verdict is None], experiment, listener)

@@ -5,9 +5,9 @@ A bounded number of frames is in memory, however long the sequence is.
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from adapters.backend import Mode, RgbdFrame, TrackingState
 from adapters.client import BackendClient
 from harness.configuration import Feed
-from perception.module import PerceptionModule, check_prediction
+from perception.errors import ModuleFailedError
+from perception.guarded import GuardedModule
 from sequences.model import NANOSECONDS_PER_SECOND, ImuSamples, Sequence
 
 #: Frames that are read and predicted ahead of the backend.
@@ -31,13 +32,19 @@ class FeedingPlan:
         sequence: Where frames come from.
         module: Predicts each of them; used from one thread.
         mode: Whether depth goes along.
+        takes_semantics: Whether the backend uses labels; they are not sent otherwise.
+        takes_imu: The same for IMU samples.
         frames: How many frames of the sequence take part, from the first.
+        limit_s: How long reading and predicting one frame may take.
     """
 
     sequence: Sequence
-    module: PerceptionModule
+    module: GuardedModule
     mode: Mode
+    takes_semantics: bool
+    takes_imu: bool
     frames: int
+    limit_s: float
 
 
 @dataclass
@@ -49,7 +56,8 @@ class FeedingLog:
         states: The backend's tracking state after each.
         live_timestamps_ns: Stamps of the frames whose answer had a pose.
         live_poses: Those poses, camera to world, 4×4.
-        perception_ms: Time to read and predict each.
+        reading_ms: Time to read each.
+        perception_ms: Time to predict each.
         backend_ms: Time the backend says it spent on each.
         round_trip_ms: Time from sending each until its answer had come.
         dropped: Frames that left while the pipeline was busy (feed ``realtime``).
@@ -59,6 +67,7 @@ class FeedingLog:
     states: list[TrackingState] = field(default_factory=list)
     live_timestamps_ns: list[int] = field(default_factory=list)
     live_poses: list[NDArray[np.float64]] = field(default_factory=list)
+    reading_ms: list[float] = field(default_factory=list)
     perception_ms: list[float] = field(default_factory=list)
     backend_ms: list[float] = field(default_factory=list)
     round_trip_ms: list[float] = field(default_factory=list)
@@ -68,7 +77,8 @@ class FeedingLog:
 @dataclass(frozen=True)
 class _Predicted:
     frame: RgbdFrame
-    milliseconds: float
+    reading_ms: float
+    perception_ms: float
 
 
 def feed(
@@ -92,7 +102,7 @@ def feed(
         PerceptionError: A frame cannot be predicted.
         AdapterError: The backend failed.
     """
-    frames = _frames_in_turn(plan) if how is Feed.LOCKSTEP else _frames_at_sensor_rate(plan, log)
+    frames = (_frames_in_turn if how is Feed.LOCKSTEP else _frames_at_sensor_rate)(plan, log)
     with closing(frames):
         for predicted in frames:
             _hand_over(predicted, client, log)
@@ -104,7 +114,8 @@ def _hand_over(predicted: _Predicted, client: BackendClient, log: FeedingLog) ->
     sent = time.perf_counter()
     answer = client.track(frame)
     log.round_trip_ms.append((time.perf_counter() - sent) * 1e3)
-    log.perception_ms.append(predicted.milliseconds)
+    log.reading_ms.append(predicted.reading_ms)
+    log.perception_ms.append(predicted.perception_ms)
     log.backend_ms.append(answer.milliseconds)
     log.timestamps_ns.append(frame.timestamp_ns)
     log.states.append(answer.result.state)
@@ -118,20 +129,21 @@ def _predict(plan: FeedingPlan, index: int, previous_ns: int | None) -> _Predict
     """Read and predict one frame; ``previous_ns`` is the stamp of the frame sent before it."""
     started = time.perf_counter()
     frame = plan.sequence.frame(index)
-    prediction = plan.module.predict(frame if plan.module.reads_sensor else frame.without_sensor())
-    check_prediction(prediction, frame)
+    read = time.perf_counter()
+    prediction = plan.module.predict(frame)
+    predicted = time.perf_counter()
     samples = None
-    if previous_ns is not None:
+    if plan.takes_imu and previous_ns is not None:
         samples = plan.sequence.imu_between(previous_ns, frame.timestamp_ns)
     rgbd = RgbdFrame(
         index=frame.index,
         timestamp_ns=frame.timestamp_ns,
         rgb=frame.rgb,
         depth=prediction.depth if plan.mode is Mode.RGBD else None,
-        semantics=prediction.semantics,
+        semantics=prediction.semantics if plan.takes_semantics else None,
         imu=None if samples is None else _imu_rows(samples),
     )
-    return _Predicted(rgbd, (time.perf_counter() - started) * 1e3)
+    return _Predicted(rgbd, (read - started) * 1e3, (predicted - read) * 1e3)
 
 
 def _imu_rows(samples: ImuSamples) -> NDArray[np.float64]:
@@ -139,22 +151,18 @@ def _imu_rows(samples: ImuSamples) -> NDArray[np.float64]:
     return np.hstack([seconds, samples.gyroscope, samples.accelerometer])
 
 
-def _frames_in_turn(plan: FeedingPlan) -> Generator[_Predicted]:
-    """Every frame, read and predicted by one thread while the backend works on those before."""
+def _frames_in_turn(plan: FeedingPlan, log: FeedingLog) -> Generator[_Predicted]:
+    """Every frame, read and predicted by another thread while the backend works on those before."""
     stamps = plan.sequence.info.timestamps_ns
     ahead: deque[Future[_Predicted]] = deque()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames-ahead") as reader:
-        try:
-            for index in range(plan.frames):
-                previous_ns = int(stamps[index - 1]) if index else None
-                ahead.append(reader.submit(_predict, plan, index, previous_ns))
-                if len(ahead) > FRAMES_AHEAD:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for unused in ahead:
-                unused.cancel()
+    with _one_thread() as thread:
+        for index in range(plan.frames):
+            previous_ns = int(stamps[index - 1]) if index else None
+            ahead.append(thread.submit(_predict, plan, index, previous_ns))
+            if len(ahead) > FRAMES_AHEAD:
+                yield _result(ahead.popleft(), plan)
+        while ahead:
+            yield _result(ahead.popleft(), plan)
 
 
 def _frames_at_sensor_rate(plan: FeedingPlan, log: FeedingLog) -> Generator[_Predicted]:
@@ -163,15 +171,35 @@ def _frames_at_sensor_rate(plan: FeedingPlan, log: FeedingLog) -> Generator[_Pre
     leaves_at_s = (stamps - stamps[0]) / NANOSECONDS_PER_SECOND
     started = time.monotonic()
     index, previous_ns = 0, None
-    while index < plan.frames:
-        elapsed = time.monotonic() - started
-        if elapsed < leaves_at_s[index]:
-            time.sleep(leaves_at_s[index] - elapsed)
-        else:
-            newest = int(np.searchsorted(leaves_at_s, elapsed, side="right")) - 1
-            log.dropped += newest - index
-            index = newest
-        predicted = _predict(plan, index, previous_ns)
-        previous_ns = predicted.frame.timestamp_ns
-        index += 1
-        yield predicted
+    with _one_thread() as thread:
+        while index < plan.frames:
+            elapsed = time.monotonic() - started
+            if elapsed < leaves_at_s[index]:
+                time.sleep(leaves_at_s[index] - elapsed)
+            else:
+                newest = int(np.searchsorted(leaves_at_s, elapsed, side="right")) - 1
+                log.dropped += newest - index
+                index = newest
+            predicted = _result(thread.submit(_predict, plan, index, previous_ns), plan)
+            previous_ns = predicted.frame.timestamp_ns
+            index += 1
+            yield predicted
+
+
+@contextmanager
+def _one_thread() -> Iterator[ThreadPoolExecutor]:
+    """A thread that nobody waits for at the end: a module may hang in it."""
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
+    try:
+        yield thread
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(predicted: Future[_Predicted], plan: FeedingPlan) -> _Predicted:
+    try:
+        return predicted.result(plan.limit_s)
+    except TimeoutError as error:
+        raise ModuleFailedError(
+            f"{plan.module.name}: no prediction came within {plan.limit_s:g} s, which is the limit"
+        ) from error

@@ -38,8 +38,8 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         temporary = None
     except OSError as error:
         raise ResultsError(
-            f"cannot write {path}: {error.strerror or error}; free space or permissions are missing there, "
-            "choose another place with --output"
+            f"cannot write {path}: {error.strerror or error}; "
+            "make room or see to the permissions there, or choose another place"
         ) from error
     finally:
         if temporary is not None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from adapters.backend import Capabilities
+from adapters.backend import Capabilities, TrackingState
 from harness.configuration import ExperimentConfiguration
 from harness.environment import environment
 from harness.feeding import FeedingLog
-from harness.plan import PlannedTrial
+from harness.planned import PlannedTrial
 from harness.record import Evaluation, FrameCounts, RunRecord, Status, Timings
 from sequences.model import NANOSECONDS_PER_SECOND, SequenceInfo
 
@@ -22,7 +22,6 @@ class Findings:
     sequence: dict[str, Any] = field(default_factory=dict)
     perception: dict[str, Any] = field(default_factory=dict)
     backend: dict[str, Any] = field(default_factory=dict)
-    ground_truth_is_input: bool = False
     frames_in_sequence: int | None = None
     log: FeedingLog | None = None
     keyframes: int = 0
@@ -68,7 +67,8 @@ def make_record(
         mode=trial.mode.value if trial.mode else None,
         feed=configuration.feed.value,
         seed=trial.seed,
-        ground_truth_is_input=found.ground_truth_is_input,
+        ground_truth_is_input=trial.ground_truth_is_input,
+        configuration=configuration.model_dump(mode="json"),
         sequence=found.sequence or {"entry": trial.entry.to_json()},
         perception=found.perception or {"name": trial.key.perception},
         backend=found.backend or {"options": trial.backend_options},
@@ -81,12 +81,22 @@ def make_record(
     )
 
 
-def record_without_run(
-    trial: PlannedTrial, configuration: ExperimentConfiguration, status: Status, reason: str
+def record_without_findings(
+    trial: PlannedTrial,
+    configuration: ExperimentConfiguration,
+    status: Status,
+    reason: str,
+    started_at: str | None = None,
+    seconds: float | None = None,
 ) -> RunRecord:
-    """The record of a trial that was skipped, or whose worker could not write one itself."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return make_record(trial, configuration, Findings(seconds={"total": 0.0}), status, reason, now)
+    """The record of a trial that was never started, or whose worker could not write one itself."""
+    found = Findings(seconds={} if seconds is None else {"total": seconds})
+    return make_record(trial, configuration, found, status, reason, started_at or utc_now())
+
+
+def utc_now() -> str:
+    """The time as records have it: ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _frame_counts(found: Findings) -> FrameCounts | None:
@@ -96,7 +106,7 @@ def _frame_counts(found: Findings) -> FrameCounts | None:
         in_sequence=found.frames_in_sequence,
         sent=len(found.log.timestamps_ns),
         dropped=found.log.dropped,
-        tracked_live=sum(state == "ok" for state in found.log.states),
+        tracked_live=sum(state is TrackingState.OK for state in found.log.states),
         keyframes=found.keyframes,
     )
 
@@ -105,12 +115,13 @@ def _timings(found: Findings) -> Timings:
     log, seconds = found.log or FeedingLog(), found.seconds
     tracking = seconds.get("tracking")
     return Timings(
-        total_s=seconds["total"],
+        total_s=seconds.get("total"),
         start_s=seconds.get("start"),
         tracking_s=tracking,
         finish_s=seconds.get("finish"),
         evaluation_s=seconds.get("evaluation"),
         frames_per_second=len(log.timestamps_ns) / tracking if tracking else None,
+        reading_ms_median=_percentile(log.reading_ms, 50),
         perception_ms_median=_percentile(log.perception_ms, 50),
         backend_ms_median=_percentile(log.backend_ms, 50),
         backend_ms_p95=_percentile(log.backend_ms, 95),

@@ -2,20 +2,19 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from adapters.adapter import Adapter
+from adapters.adapter import Adapter, ResourceNeeds
 from adapters.backend import Mode
 from adapters.errors import AdapterError
 from harness.backends import BACKENDS, choose_runtime, lacking_hardware
 from harness.configuration import ExperimentConfiguration
 from harness.errors import ConfigurationError
+from harness.planned import ExperimentPlan, PlannedTrial
 from harness.record import Status, TrialKey
-from perception.errors import PerceptionError
-from perception.module import PERCEPTION_MODULES
+from perception.errors import ModuleFailedError, PerceptionError
+from perception.guarded import GuardedModule, load_module
 from sequences.errors import SequenceError
 from sequences.model import SequenceInfo
 from sequences.reader import ReaderContext
@@ -24,35 +23,12 @@ from sequences.sequence_sets import SequenceEntry, open_sequence, resolve
 _log = logging.getLogger(__name__)
 
 
-class PlannedTrial(BaseModel):
-    """One trial before it runs.
-
-    Attributes:
-        key: Which trial it is.
-        entry: How its sequence is opened.
-        mode: What the backend is fed with; None when the trial will not run.
-        seed: For every random number in it.
-        backend_options: The backend's options, complete.
-        verdict: ``skipped`` or ``failed`` when that is known before anything starts.
-        reason: Why.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: TrialKey
-    entry: SequenceEntry
-    mode: Mode | None = None
-    seed: int
-    backend_options: dict[str, Any] = {}
-    verdict: Status | None = None
-    reason: str | None = None
-
-
 @dataclass(frozen=True)
 class _BackendChoice:
     name: str
     adapter: Adapter
     options: dict[str, Any]
+    needs: ResourceNeeds
     unavailable: str | None
 
 
@@ -63,11 +39,20 @@ class _OpenedSequence:
     unreadable: str | None
 
 
+@dataclass(frozen=True)
+class _Outputs:
+    """What a module gives on a sequence, or the state in which trials with it end, and why."""
+
+    names: frozenset[str]
+    verdict: Status | None
+    reason: str | None
+
+
 def plan_trials(
     configuration: ExperimentConfiguration,
     context: ReaderContext,
     announce: Callable[[str], None] = _log.info,
-) -> list[PlannedTrial]:
+) -> ExperimentPlan:
     """Expand an experiment into its trials: sequences × perception modules × backends × runs.
 
     Sequences that have to be made are made here, and backends prepare what they need (a vocabulary), so that
@@ -77,30 +62,37 @@ def plan_trials(
         ConfigurationError: A name is unknown or an option impossible; nothing has been started.
         SequenceError: No sequence of that name, or ``HARNESS_DATA`` is needed and not set.
     """
-    for name in configuration.perception:
-        PERCEPTION_MODULES.load(name)
+    modules = [load_module(name) for name in configuration.perception]
     entries = resolve(list(configuration.sequences), context)
     backends = _choose_backends(configuration, context, announce)
     trials: list[PlannedTrial] = []
     for sequence in (_open(entry, context) for entry in entries):
-        for perception in configuration.perception:
+        for module in modules:
+            outcome = _outputs(sequence, module)
             for backend in backends:
-                mode, verdict, reason = _decide(sequence, perception, backend)
+                mode, verdict, reason = _decide(outcome, module.name, backend)
                 trials += [
                     PlannedTrial(
                         key=TrialKey(
-                            sequence=sequence.entry.name, perception=perception, backend=backend.name, run=run
+                            sequence=sequence.entry.name,
+                            perception=module.name,
+                            backend=backend.name,
+                            run=run,
                         ),
                         entry=sequence.entry,
                         mode=mode,
                         seed=configuration.seed + run,
                         backend_options=backend.options,
+                        needs=backend.needs,
+                        ground_truth_is_input=backend.adapter.capabilities().ground_truth_is_input,
                         verdict=verdict,
                         reason=reason,
                     )
                     for run in range(configuration.runs)
                 ]
-    return trials
+    if not trials:
+        raise ConfigurationError("there is nothing to run: no backend is installed")
+    return ExperimentPlan(trials=tuple(trials))
 
 
 def _choose_backends(
@@ -112,8 +104,8 @@ def _choose_backends(
             raise ConfigurationError(
                 f"options are given for backend '{name}', which is not in the experiment"
             )
-    adapters = [(name, BACKENDS.load(name)()) for name in names]
-    return [_prepare(name, adapter, configuration, context, announce) for name, adapter in adapters]
+    adapters = {name: BACKENDS.load(name)() for name in names}
+    return [_prepare(name, adapter, configuration, context, announce) for name, adapter in adapters.items()]
 
 
 def _prepare(
@@ -130,15 +122,18 @@ def _prepare(
         raise ConfigurationError(
             f"backend '{name}' has no option {', '.join(unknown)}; its options are: {known}"
         )
+    needs = adapter.needs
+    if configuration.memory_limit_bytes is not None:
+        needs = replace(needs, memory_bytes=configuration.memory_limit_bytes)
     _, reason = choose_runtime(adapter, configuration.runtime)
-    reason = reason or lacking_hardware(adapter)
+    reason = reason or lacking_hardware(needs)
     if reason is None:
         announce(f"preparing backend {name}")
         try:
             options = adapter.prepare(options, context.cache_directory)
         except AdapterError as error:
             reason = str(error)
-    return _BackendChoice(name, adapter, options, reason)
+    return _BackendChoice(name, adapter, options, needs, reason)
 
 
 def _open(entry: SequenceEntry, context: ReaderContext) -> _OpenedSequence:
@@ -148,25 +143,29 @@ def _open(entry: SequenceEntry, context: ReaderContext) -> _OpenedSequence:
         return _OpenedSequence(entry, None, str(error))
 
 
+def _outputs(sequence: _OpenedSequence, module: GuardedModule) -> _Outputs:
+    if sequence.info is None:
+        return _Outputs(frozenset(), Status.FAILED, sequence.unreadable)
+    try:
+        return _Outputs(module.outputs(sequence.info), None, None)
+    except ModuleFailedError as error:
+        return _Outputs(frozenset(), Status.FAILED, str(error))
+    except PerceptionError as error:
+        return _Outputs(frozenset(), Status.SKIPPED, str(error))
+
+
 def _decide(
-    sequence: _OpenedSequence, perception: str, backend: _BackendChoice
+    outputs: _Outputs, perception: str, backend: _BackendChoice
 ) -> tuple[Mode | None, Status | None, str | None]:
     """Mode of a trial, or the state it ends in without having run, and why."""
     if backend.unavailable is not None:
         return None, Status.SKIPPED, f"backend '{backend.name}' cannot run here: {backend.unavailable}"
-    if sequence.info is None:
-        return None, Status.FAILED, sequence.unreadable
-    try:
-        outputs = PERCEPTION_MODULES.load(perception)().outputs(sequence.info)
-    except PerceptionError as error:
-        return None, Status.SKIPPED, str(error)
+    if outputs.verdict is not None:
+        return None, outputs.verdict, outputs.reason
     modes = backend.adapter.capabilities().modes
-    if "depth" in outputs and Mode.RGBD in modes:
+    if "depth" in outputs.names and Mode.RGBD in modes:
         return Mode.RGBD, None, None
     if Mode.MONO in modes:
         return Mode.MONO, None, None
-    return (
-        None,
-        Status.SKIPPED,
-        f"backend '{backend.name}' needs depth and perception '{perception}' gives none",
-    )
+    reason = f"backend '{backend.name}' needs depth and perception '{perception}' gives none"
+    return None, Status.SKIPPED, reason

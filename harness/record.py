@@ -128,12 +128,13 @@ class FrameCounts(_Frozen):
 class Timings(_Frozen):
     """Where the time went, seconds; per-frame figures in milliseconds."""
 
-    total_s: NonNegative
+    total_s: NonNegative | None = None
     start_s: NonNegative | None = None
     tracking_s: NonNegative | None = None
     finish_s: NonNegative | None = None
     evaluation_s: NonNegative | None = None
     frames_per_second: NonNegative | None = None
+    reading_ms_median: NonNegative | None = None
     perception_ms_median: NonNegative | None = None
     backend_ms_median: NonNegative | None = None
     backend_ms_p95: NonNegative | None = None
@@ -153,6 +154,7 @@ class RunRecord(_Frozen):
     feed: Literal["lockstep", "realtime"]
     seed: int
     ground_truth_is_input: bool = False
+    configuration: dict[str, Any] = Field(description="Of the experiment, resolved.")
     sequence: dict[str, Any] = Field(description="Source, frames, camera and reader's notes.")
     perception: dict[str, Any]
     backend: dict[str, Any] = Field(description="Capabilities, options, runtime, image digest, statistics.")

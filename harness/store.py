@@ -6,15 +6,21 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from harness.configuration import ExperimentConfiguration, validation_message
 from harness.errors import ResultsError
 from harness.files import write_text
+from harness.planned import ExperimentPlan
 from harness.record import RunRecord, TrialKey
 
+Model = TypeVar("Model", bound=BaseModel)
+
 EXPERIMENT_FILE = "experiment.json"
+PLAN_FILE = "plan.json"
+TRIALS_DIRECTORY = "trials"
 RECORD_FILE = "record.json"
 TRIALS_FILE = "trials.csv"
 
@@ -30,7 +36,8 @@ BACKEND_LOG_FILE = "backend.log"
 class ExperimentDirectory:
     """The results of one experiment on disk.
 
-    ``experiment.json`` (resolved configuration), ``trials.csv`` (one row per trial), and per trial
+    ``experiment.json`` (configuration), ``plan.json`` (the trials it was resolved to), ``trials.csv`` (one
+    row per trial that has ended), and per trial
     ``trials/SEQUENCE/PERCEPTION/BACKEND/run-N/`` with ``record.json``, the trajectories and the logs.
     """
 
@@ -43,21 +50,41 @@ class ExperimentDirectory:
         Raises:
             ResultsError: There is none at ``path``.
         """
-        if not (path / EXPERIMENT_FILE).is_file():
-            raise ResultsError(f"{path} is no experiment directory: it has no {EXPERIMENT_FILE}")
-        return cls(path)
+        try:
+            (path / EXPERIMENT_FILE).stat()
+        except FileNotFoundError as error:
+            raise ResultsError(f"{path} is no experiment directory: it has no {EXPERIMENT_FILE}") from error
+        except OSError as error:
+            raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+        # Absolute, since workers and backends have working directories of their own.
+        return cls(path.absolute())
 
     @classmethod
-    def create(cls, path: Path, configuration: ExperimentConfiguration) -> "ExperimentDirectory":
+    def create(
+        cls, path: Path, configuration: ExperimentConfiguration, plan: ExperimentPlan
+    ) -> "ExperimentDirectory":
         """Begin an experiment in a new directory.
 
         Raises:
             ResultsError: The directory holds an experiment already, or cannot be written to.
         """
-        if (path / EXPERIMENT_FILE).exists():
-            raise ResultsError(f"{path} holds an experiment already; continue it with --resume {path}")
-        write_text(path / EXPERIMENT_FILE, configuration.model_dump_json(indent=2) + "\n")
-        return cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            # Of two harnesses that begin here in one instant, one gets to make the directory of the trials.
+            (path / TRIALS_DIRECTORY).mkdir()
+        except FileExistsError as error:
+            raise ResultsError(
+                f"{path} holds an experiment already; continue it with --resume {path}"
+            ) from error
+        except OSError as error:
+            raise ResultsError(f"cannot write {path}: {error.strerror}") from error
+        try:
+            write_text(path / PLAN_FILE, plan.model_dump_json(indent=2) + "\n")
+            write_text(path / EXPERIMENT_FILE, configuration.model_dump_json(indent=2) + "\n")
+        except ResultsError:
+            (path / TRIALS_DIRECTORY).rmdir()
+            raise
+        return cls(path.absolute())
 
     def configuration(self) -> ExperimentConfiguration:
         """The configuration the experiment was started with.
@@ -65,19 +92,39 @@ class ExperimentDirectory:
         Raises:
             ResultsError: It was written by another version or damaged.
         """
-        file = self.path / EXPERIMENT_FILE
-        try:
-            return ExperimentConfiguration.model_validate_json(file.read_bytes())
-        except ValidationError as error:
-            raise ResultsError(validation_message(str(file), error)) from error
-        except OSError as error:
-            raise ResultsError(f"cannot read {file}: {error.strerror}") from error
+        return _read(self.path / EXPERIMENT_FILE, ExperimentConfiguration)
+
+    def plan(self) -> ExperimentPlan:
+        """The trials the experiment consists of.
+
+        Raises:
+            ResultsError: The plan was written by another version or damaged.
+        """
+        return _read(self.path / PLAN_FILE, ExperimentPlan)
+
+    def unfinished(self) -> list[TrialKey]:
+        """Keys of the planned trials that have no record yet; a killed run leaves some."""
+        finished = {record.key for record in self.records()}
+        return [trial.key for trial in self.plan().trials if trial.key not in finished]
+
+    def require_finished(self) -> None:
+        """Refuse an experiment of which trials are missing.
+
+        Raises:
+            ResultsError: Says how many, and how to go on.
+        """
+        unfinished = self.unfinished()
+        if unfinished:
+            raise ResultsError(
+                f"{self.path} is not finished: {len(unfinished)} of {len(self.plan().trials)} trials have no "
+                f"record, the first is {unfinished[0]}; finish it with: harness run --resume {self.path}"
+            )
 
     def trial_directory(self, key: TrialKey) -> Path:
         """Where the files of a trial are."""
         # A module may be named by a file ("onnx:model.onnx"); that is no name for a directory.
         parts = (re.sub(r"[^\w.+-]", "_", part) for part in key.group())
-        return self.path.joinpath("trials", *parts, f"run-{key.run}")
+        return self.path.joinpath(TRIALS_DIRECTORY, *parts, f"run-{key.run}")
 
     def record(self, key: TrialKey) -> RunRecord | None:
         """The record of a trial, None when the trial has not ended yet.
@@ -86,7 +133,7 @@ class ExperimentDirectory:
             ResultsError: The record was written by another version or damaged.
         """
         file = self.trial_directory(key) / RECORD_FILE
-        return read_record(file) if file.exists() else None
+        return _read(file, RunRecord) if file.exists() else None
 
     def records(self) -> list[RunRecord]:
         """Records of all trials that have ended, in the order of their keys.
@@ -94,7 +141,8 @@ class ExperimentDirectory:
         Raises:
             ResultsError: A record was written by another version or damaged.
         """
-        records = (read_record(file) for file in self.path.glob(f"trials/*/*/*/run-*/{RECORD_FILE}"))
+        files = self.path.glob(f"{TRIALS_DIRECTORY}/*/*/*/run-*/{RECORD_FILE}")
+        records = (_read(file, RunRecord) for file in files)
         return sorted(records, key=lambda record: (*record.key.group(), record.key.run))
 
     def write_record(self, record: RunRecord) -> None:
@@ -116,14 +164,9 @@ class ExperimentDirectory:
         write_text(self.path / TRIALS_FILE, table.getvalue())
 
 
-def read_record(file: Path) -> RunRecord:
-    """Read one record.
-
-    Raises:
-        ResultsError: The file is unreadable, damaged or of another schema version.
-    """
+def _read(file: Path, kind: type[Model]) -> Model:
     try:
-        return RunRecord.model_validate_json(file.read_bytes())
+        return kind.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise ResultsError(validation_message(str(file), error)) from error
     except OSError as error:

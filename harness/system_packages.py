@@ -4,6 +4,8 @@ Runs on Python's standard library alone, before anything is installed:
 ``python3 -I harness/system_packages.py --install``.
 """
 
+from __future__ import annotations
+
 import argparse
 import ctypes
 import importlib.util
@@ -15,6 +17,8 @@ import sys
 from dataclasses import dataclass
 
 MINIMUM_PYTHON = (3, 11)
+#: Open3D has no wheels for newer ones.
+MAXIMUM_PYTHON = (3, 12)
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--install", action="store_true", help="install what is missing, where allowed")
     arguments = parser.parse_args()
-    if sys.version_info < MINIMUM_PYTHON:
-        wanted = ".".join(map(str, MINIMUM_PYTHON))
-        _say(f"This is Python {sys.version.split()[0]}; {wanted} or newer needed: make PYTHON=python{wanted}")
+    if not MINIMUM_PYTHON <= sys.version_info[:2] <= MAXIMUM_PYTHON:
+        _say(f"This is Python {sys.version.split()[0]}; 3.11 or 3.12 is needed: make demo PYTHON=python3.11")
         return 1
     packages = missing_packages()
     if not packages:

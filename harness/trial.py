@@ -1,18 +1,19 @@
 """One trial from its first frame to its record."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from adapters.adapter import Adapter
-from adapters.backend import CameraIntrinsics, Mode, StartRequest, Trajectory
+from adapters.backend import CameraIntrinsics, Capabilities, Mode, StartRequest, Trajectory
 from adapters.client import BackendClient
 from adapters.connection import Connection
 from adapters.errors import AdapterError, BackendUnavailableError, ProtocolViolationError
@@ -22,8 +23,8 @@ from harness.backends import BACKENDS, choose_runtime
 from harness.errors import EvaluationError
 from harness.evaluation import TimedPoses, evaluate, status_of, write_tum
 from harness.feeding import FeedingLog, FeedingPlan, feed
-from harness.findings import Findings, describe_sequence, make_record, plain_capabilities
-from harness.plan import PlannedTrial
+from harness.findings import Findings, describe_sequence, make_record, plain_capabilities, utc_now
+from harness.planned import PlannedTrial
 from harness.record import RunRecord, Status
 from harness.store import (
     BACKEND_LOG_FILE,
@@ -33,7 +34,7 @@ from harness.store import (
     ExperimentDirectory,
 )
 from perception.errors import PerceptionError
-from perception.module import PERCEPTION_MODULES
+from perception.guarded import load_module
 from sequences.errors import SequenceError
 from sequences.model import NANOSECONDS_PER_SECOND, GroundTruth, Sequence, SequenceInfo
 from sequences.reader import ReaderContext
@@ -79,7 +80,7 @@ class TrialRun:
         Raises:
             ResultsError: Results cannot be written; nothing was recorded.
         """
-        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        started_at = utc_now()
         started = time.monotonic()
         try:
             status, reason = self._run()
@@ -110,10 +111,13 @@ class TrialRun:
                 f"backend '{self._trial.key.backend}' cannot run here: {unavailable}"
             )
         output_directory = self._directory / "backend"
-        memory_limit = self._configuration.memory_limit_bytes or adapter.needs.memory_bytes
         with socket_directory() as directory:
             request = LaunchRequest(
-                adapter, directory / "s", output_directory, self._directory / BACKEND_LOG_FILE, memory_limit
+                adapter,
+                directory / "s",
+                output_directory,
+                self._directory / BACKEND_LOG_FILE,
+                self._trial.needs.memory_bytes,
             )
             with (
                 Connection(request.socket_path) as connection,
@@ -121,12 +125,11 @@ class TrialRun:
             ):
                 connection.watch(running)
                 client = BackendClient(connection, self._configuration.limits)
-                self._introduce(client, adapter, runtime)
-                return self._converse(client, sequence, frames, output_directory)
+                capabilities = self._introduce(client, adapter, runtime)
+                return self._converse(client, capabilities, sequence, frames, output_directory)
 
-    def _introduce(self, client: BackendClient, adapter: Adapter, runtime: Runtime) -> None:
+    def _introduce(self, client: BackendClient, adapter: Adapter, runtime: Runtime) -> Capabilities:
         announced, declared = client.hello(), adapter.capabilities()
-        self._found.ground_truth_is_input = announced.ground_truth_is_input
         self._found.backend = {
             "capabilities": plain_capabilities(announced),
             "options": self._trial.backend_options,
@@ -136,25 +139,39 @@ class TrialRun:
             raise ProtocolViolationError(
                 f"the backend announces {announced}, its adapter declares {declared}"
             )
+        return announced
 
     def _converse(
-        self, client: BackendClient, sequence: Sequence, frames: int, output_directory: Path
+        self,
+        client: BackendClient,
+        capabilities: Capabilities,
+        sequence: Sequence,
+        frames: int,
+        output_directory: Path,
     ) -> FinalAnswer:
         found, trial = self._found, self._trial
-        module = PERCEPTION_MODULES.load(trial.key.perception)()
+        module = load_module(trial.key.perception)
         outputs = module.outputs(sequence.info)
         found.perception = {
-            "name": trial.key.perception,
+            "name": module.name,
             "outputs": sorted(outputs),
             "reads_sensor": module.reads_sensor,
-            **module.describe(),
+            "details": module.describe(),
         }
         assert trial.mode is not None, "trials without a mode are never started"
         with self._phase("start"):
             self._progress("starting", 0, frames)
             client.start(start_request(trial, sequence.info, output_directory))
         with self._phase("tracking"):
-            plan = FeedingPlan(sequence, module, trial.mode, frames)
+            plan = FeedingPlan(
+                sequence,
+                module,
+                trial.mode,
+                takes_semantics=capabilities.takes_semantics,
+                takes_imu=capabilities.takes_imu,
+                frames=frames,
+                limit_s=self._configuration.predict_limit_s,
+            )
             found.log = FeedingLog()
             feed(plan, client, self._configuration.feed, found.log, self._show_frames)
         with self._phase("finish"):
@@ -162,8 +179,8 @@ class TrialRun:
             answer = client.finish()
         found.keyframes = len(answer.result.keyframe_indices)
         found.peak_memory_bytes = answer.peak_memory_bytes
-        found.backend["statistics"] = answer.result.statistics
-        found.files += [f"backend/{name}" for name in answer.result.files]
+        found.backend["statistics"] = plain_statistics(answer.result.statistics)
+        found.files += backend_files(answer.result.files, output_directory)
         return answer
 
     def _evaluate(
@@ -178,6 +195,8 @@ class TrialRun:
         live = live_poses(found.log) if found.log is not None else None
         if live is not None:
             self._write(LIVE_TRAJECTORY_FILE, live)
+        if not len(estimate):
+            return Status.FAILED, "the backend gave no frame a pose"
         if ground_truth is None:
             return Status.PARTIAL, "the sequence has no ground truth: there is a trajectory and no score"
         reference = TimedPoses(ground_truth.timestamps_ns, ground_truth.positions, ground_truth.quaternions)
@@ -216,6 +235,33 @@ class _Stopwatch:
 
     def __exit__(self, *exception: object) -> None:
         self._seconds[self._name] = time.monotonic() - self._started
+
+
+def backend_files(names: tuple[str, ...], output_directory: Path) -> list[str]:
+    """What a backend says it wrote, relative to the trial's directory.
+
+    Raises:
+        ProtocolViolationError: A file is not there, or leads elsewhere.
+    """
+    root = output_directory.resolve()
+    for name in names:
+        path = (root / name).resolve()
+        if not path.is_relative_to(root) or not path.exists():
+            raise ProtocolViolationError(f"the backend names the file '{name}', which it did not write")
+    return [f"{output_directory.name}/{name}" for name in names]
+
+
+def plain_statistics(statistics: dict[str, Any]) -> dict[str, Any]:
+    """A backend's statistics, which go into the record as they are.
+
+    Raises:
+        ProtocolViolationError: They are no plain values.
+    """
+    try:
+        json.dumps(statistics, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ProtocolViolationError(f"the backend's statistics are no plain values: {error}") from error
+    return statistics
 
 
 def start_request(trial: PlannedTrial, info: SequenceInfo, output_directory: Path) -> StartRequest:

@@ -4,7 +4,6 @@ Started by the executor as ``python -m harness.worker``; a trial that takes the 
 trial with it.
 """
 
-import json
 import logging
 import os
 import signal
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from adapters.parent_death import die_with_parent
 from harness.environment import reader_context
 from harness.errors import ResultsError
-from harness.plan import PlannedTrial
+from harness.planned import PlannedTrial
 from harness.store import ExperimentDirectory
 from harness.trial import TrialRun
 
@@ -36,6 +35,7 @@ class Job(BaseModel):
 
     experiment: Path
     trial: PlannedTrial
+    parent_pid: int
 
 
 class ProgressLine(BaseModel):
@@ -66,12 +66,12 @@ class _Reporter:
 
 def main() -> int:
     """Run the job on standard input; 0 when its record was written, whatever the trial's state."""
-    die_with_parent()
+    job = Job.model_validate_json(sys.stdin.read())
+    die_with_parent(job.parent_pid)
     # Stopping politely lets the trial stop its backend.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    job = Job.model_validate(json.load(sys.stdin))
     # Libraries may print; that must not get between the lines of progress.
     report = _Reporter(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -86,4 +86,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    # A thread in which a perception module hangs would keep the interpreter from ending.
+    os._exit(code)

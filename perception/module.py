@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from perception.errors import PerceptionError
 from sequences.model import Frame, SequenceInfo
 from sequences.registry import Registry
 
@@ -61,32 +60,6 @@ class PerceptionModule(ABC):
     def describe(self) -> dict[str, Any]:
         """What a record must hold to repeat the predictions: versions, weights digest, options."""
         return {}
-
-
-def check_prediction(prediction: Prediction, frame: Frame) -> None:
-    """Refuse a prediction that no backend should see.
-
-    Raises:
-        PerceptionError: A field has another shape or dtype than promised, or depth is NaN, infinite or
-            negative; names the frame.
-    """
-    size = frame.rgb.shape[:2]
-    promised = {
-        "depth": (np.float32, size),
-        "semantics": (np.uint8, size),
-        "normals": (np.float32, (*size, 3)),
-        "edges": (np.float32, size),
-        "confidence": (np.float32, size),
-    }
-    for name, (dtype, shape) in promised.items():
-        array = getattr(prediction, name)
-        if array is not None and (array.dtype != dtype or array.shape != shape):
-            wanted, got = f"{np.dtype(dtype)} {shape}", f"{array.dtype} {array.shape}"
-            raise PerceptionError(f"frame {frame.index}: {name} must be {wanted}, got {got}")
-    depth = prediction.depth
-    # A minimum that is NaN fails the comparison too: one pass finds NaN and negative depth.
-    if depth is not None and not (depth.min() >= 0 and depth.max() < np.inf):
-        raise PerceptionError(f"frame {frame.index}: depth has NaN, infinite or negative values")
 
 
 PERCEPTION_MODULES: Registry[PerceptionModule] = Registry(

@@ -52,8 +52,10 @@ class Registry(Generic[Plugin]):
         point = points[name]
         try:
             plugin: Any = point.load()
-        except (ImportError, AttributeError) as error:
-            raise SequenceError(f"{self.kind} '{name}' ({point.value}) cannot be loaded: {error}") from error
+        except Exception as error:
+            # A plug-in may raise anything while it is imported, OSError of a missing library for one.
+            reason = f"{type(error).__name__}: {error}"
+            raise SequenceError(f"{self.kind} '{name}' ({point.value}) cannot be loaded: {reason}") from error
         if not (isinstance(plugin, type) and issubclass(plugin, self._base)):
             raise SequenceError(f"{self.kind} '{name}' ({point.value}) is not a {self._base.__name__}")
         return plugin

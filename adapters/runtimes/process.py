@@ -17,12 +17,15 @@ import psutil
 
 from adapters.adapter import Adapter
 from adapters.errors import AdapterError, BackendDiedError, BackendUnavailableError, ResourceLimitError
+from adapters.parent_death import adopt_orphans
 from adapters.runtimes.runtime import LaunchRequest, RunningBackend, Runtime, last_lines
 
 #: How often memory is looked at, seconds.
 _MEMORY_PERIOD_S = 0.1
 #: Never handed to a backend: it leads to the ground truth.
 _HIDDEN_VARIABLES = ("HARNESS_DATA",)
+#: Marks everything that one backend started, by a value that no other backend has.
+_MARK_VARIABLE = "SLAM_HARNESS_BACKEND"
 
 
 class ProcessRuntime(Runtime):
@@ -37,12 +40,15 @@ class ProcessRuntime(Runtime):
     def start(self, request: LaunchRequest) -> RunningBackend:
         """Start the server side of the backend in a session of its own."""
         request.output_directory.mkdir(parents=True, exist_ok=True)
+        adopt_orphans()
         command = [
-            *(sys.executable, "-m", "adapters.server", request.adapter.server),
-            *("--endpoint", f"ipc://{request.socket_path}", "--die-with-parent"),
+            # -P: a file called queue.py in the working directory must not take the place of Python's own.
+            *(sys.executable, "-P", "-m", "adapters.server", request.adapter.server),
+            *("--endpoint", f"ipc://{request.socket_path}", "--parent", str(os.getpid())),
         ]
         environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN_VARIABLES}
         environment["OMP_NUM_THREADS"] = str(request.adapter.needs.cores)
+        environment[_MARK_VARIABLE] = str(request.socket_path)
         try:
             with request.log_file.open("wb") as log:
                 process = subprocess.Popen(
@@ -90,20 +96,20 @@ class BackendProcess(RunningBackend):
                 f"the backend took {_gigabytes(self._over_limit_bytes)} of memory, its limit is "
                 f"{_gigabytes(self._request.memory_limit_bytes)}; raise it with --memory-limit"
             )
-        cause = f"signal {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
+        cause = f"signal {_signal_name(-exit_code)}" if exit_code < 0 else f"exit code {exit_code}"
         words = last_lines(self._request.log_file)
         return BackendDiedError(
             f"the backend died with {cause}" + (f"; its log ends: {words}" if words else "")
         )
 
     def stop(self, grace_s: float = 0.0) -> None:
-        """Give it a moment to end by itself, then kill the whole group."""
+        """Give it a moment to end by itself, then kill it and all its descendants."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_s)
         self._stopping.set()
-        self._signal_group(signal.SIGKILL)
-        self._process.wait()
         self._watcher.join()
+        self._kill_everything()
+        self._process.wait()
 
     def kill(self) -> None:
         """SIGKILL to the group."""
@@ -117,29 +123,56 @@ class BackendProcess(RunningBackend):
         with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
             os.killpg(self._process.pid, number)
 
+    def _kill_everything(self) -> None:
+        """Kill the group, then whatever descends from it and has left the group or lost its parent."""
+        descendants = _family(self._process.pid)
+        self._signal_group(signal.SIGKILL)
+        for process in [*descendants, *self._adopted()]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def _adopted(self) -> list[psutil.Process]:
+        """Descendants that fell to this process when their parents died; they bear the socket's name."""
+        mark = str(self._request.socket_path)
+        adopted = []
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if process.environ().get(_MARK_VARIABLE) == mark:
+                    adopted.append(process)
+        return adopted
+
     def _watch_memory(self) -> None:
         while not self._stopping.wait(_MEMORY_PERIOD_S) and self._process.poll() is None:
-            taken = _memory_of_group(self._process.pid)
+            taken = _memory_of(_family(self._process.pid))
             if taken > self._request.memory_limit_bytes:
                 self._over_limit_bytes = taken
-                self._signal_group(signal.SIGKILL)
+                self._kill_everything()
                 return
 
 
-def _memory_of_group(pid: int) -> int:
-    """Resident memory of a process and everything it started, bytes; 0 when it is gone."""
+def _family(pid: int) -> list[psutil.Process]:
+    """A process and everything it started; empty when it is gone."""
     try:
         leader = psutil.Process(pid)
-        members = [leader, *leader.children(recursive=True)]
+        return [leader, *leader.children(recursive=True)]
     except psutil.NoSuchProcess:
-        return 0
+        return []
+
+
+def _memory_of(processes: list[psutil.Process]) -> int:
+    """Resident memory, bytes."""
     taken = 0
-    for member in members:
-        try:
-            taken += member.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            taken += process.memory_info().rss
     return taken
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time signals, which have no names
+        return str(number)
 
 
 def _gigabytes(size: int) -> str:

@@ -1,14 +1,18 @@
 """The seam between the harness and whatever starts a backend: a process today, a container elsewhere."""
 
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+import zmq
 
 from adapters.adapter import Adapter
 from adapters.errors import AdapterError
@@ -100,24 +104,41 @@ def last_lines(log_file: Path, count: int = 5) -> str:
 
 
 _SOCKET_PREFIX = "slam-harness-"
+_SETTLED_S = 60.0
+#: Longest path of a directory in which a socket of one letter can still be bound.
+_LONGEST_DIRECTORY = zmq.IPC_PATH_MAX_LEN - len("/s") - 1
 
 
 @contextmanager
 def socket_directory() -> Iterator[Path]:
     """A short-named directory for one socket (its path may have 107 bytes), gone afterwards.
 
-    What an earlier harness left behind because it was killed is removed as well.
+    What an earlier harness left behind because it was killed is removed as well: the kernel let go of its
+    lock.
     """
-    _sweep()
-    path = Path(tempfile.mkdtemp(prefix=f"{_SOCKET_PREFIX}{os.getpid()}-"))
+    path = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_short_directory()))
     try:
-        yield path
+        with (path / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _sweep(path.parent)
+            yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _sweep() -> None:
-    for path in Path(tempfile.gettempdir()).glob(f"{_SOCKET_PREFIX}*-*"):
-        owner = path.name.removeprefix(_SOCKET_PREFIX).partition("-")[0]
-        if owner.isdigit() and not Path("/proc", owner).exists():
-            shutil.rmtree(path, ignore_errors=True)
+def _short_directory() -> str:
+    usual = tempfile.gettempdir()
+    longest_name = len(f"/{_SOCKET_PREFIX}") + 8
+    return usual if len(os.fsencode(usual)) + longest_name <= _LONGEST_DIRECTORY else "/tmp"
+
+
+def _sweep(directory: Path) -> None:
+    for path in directory.glob(f"{_SOCKET_PREFIX}*"):
+        try:
+            if time.time() - path.stat().st_mtime < _SETTLED_S:
+                continue  # its owner may not have locked it yet
+            with (path / "lock").open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            continue  # another harness is at work there, or it is another user's

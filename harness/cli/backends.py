@@ -4,7 +4,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from harness.backends import BACKENDS, choose_runtime, lacking_hardware
+from harness.backends import BACKENDS, choose_runtime, why_not_here
 from harness.cli.console import OUTPUT
 from harness.configuration import RuntimeChoice
 from harness.conformance import CheckState, run_suite
@@ -26,8 +26,8 @@ def list_backends() -> None:
     for name in BACKENDS.names():
         adapter = BACKENDS.load(name)()
         capabilities = adapter.capabilities()
-        runtime, reason = choose_runtime(adapter, RuntimeChoice.AUTO)
-        reason = reason or lacking_hardware(adapter)
+        runtime, _ = choose_runtime(adapter, RuntimeChoice.AUTO)
+        reason = why_not_here(adapter)
         table.add_row(
             name,
             capabilities.version,
@@ -52,8 +52,8 @@ def check_backend(name: str, runtime: str) -> None:
     Exit codes: 0 every check passed, 1 one failed, 2 the backend cannot run here.
     """
     adapter = BACKENDS.load(name)()
-    chosen, reason = choose_runtime(adapter, RuntimeChoice(runtime))
-    reason = reason or lacking_hardware(adapter)
+    chosen, _ = choose_runtime(adapter, RuntimeChoice(runtime))
+    reason = why_not_here(adapter, RuntimeChoice(runtime))
     if chosen is None or reason:
         raise ConfigurationError(f"backend '{name}' cannot run here: {reason}")
     options = adapter.prepare({}, cache_directory())

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from harness.baseline import load_baseline, save_baseline
 from harness.check import CheckLimits
 from harness.check import check as check_records
 from harness.check_formats import to_junit_xml, to_markdown
-from harness.cli.console import OUTPUT
+from harness.cli.console import OUTPUT, say
+from harness.errors import ResultsError
 from harness.experiment import RUNS_DIRECTORY
 from harness.files import write_text
 from harness.store import ExperimentDirectory, newest_experiment
@@ -58,9 +60,10 @@ def check(
     Exit codes: 0 nothing got worse, 1 something is worse, failed, missing, inconclusive, or nothing could be
     compared, 2 wrong usage.
     """
-    records = _experiment(directory).records()
+    experiment = _experiment(directory)
+    experiment.require_finished()
     limits = CheckLimits(factor=factor, coverage_drop=coverage_drop)
-    result = check_records(records, load_baseline(name, baselines), limits)
+    result = check_records(experiment.records(), load_baseline(name, baselines), limits)
     summary = to_markdown(result)
     if junit:
         write_text(junit, to_junit_xml(result))
@@ -81,8 +84,10 @@ def baseline() -> None:
 @_BASELINES_OPTION
 def save(directory: Path, name: str, baselines: Path) -> None:
     """Store the figures of the experiment in DIR as baseline NAME."""
-    path = save_baseline(ExperimentDirectory.open(directory).records(), name, baselines)
-    OUTPUT.print(str(path), highlight=False, soft_wrap=True)
+    experiment = ExperimentDirectory.open(directory)
+    experiment.require_finished()
+    path = save_baseline(experiment.records(), name, baselines)
+    say(OUTPUT, str(path))
 
 
 @baseline.command("ls")
@@ -91,6 +96,9 @@ def list_baselines(baselines: Path) -> None:
     """List the stored baselines."""
     table = Table("baseline", "saved", "groups", box=None, pad_edge=False)
     for path in sorted(baselines.glob("*.json")):
-        stored = load_baseline(str(path), baselines)
-        table.add_row(stored.name, stored.saved_at, str(len(stored.groups)))
+        try:
+            stored = load_baseline(str(path), baselines)
+            table.add_row(stored.name, stored.saved_at, str(len(stored.groups)))
+        except ResultsError as error:
+            table.add_row(path.stem, escape(str(error)), "")
     OUTPUT.print(table)

@@ -6,10 +6,9 @@ from importlib import import_module
 from typing import ClassVar
 
 import click
-from rich.markup import escape
 
 from adapters.errors import AdapterError
-from harness.cli.console import ERRORS
+from harness.cli.console import ERRORS, say
 from harness.environment import DISTRIBUTION
 from harness.errors import HarnessError
 from perception.errors import PerceptionError
@@ -69,5 +68,5 @@ def main() -> None:
     try:
         sys.exit(harness(standalone_mode=True))
     except (HarnessError, SequenceError, PerceptionError, AdapterError) as error:
-        ERRORS.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        say(ERRORS, f"error: {error}")
         sys.exit(USAGE_ERROR)

@@ -1,10 +1,11 @@
 """``harness report``: tables, figures and maps of one or several experiments."""
 
+import os
 from pathlib import Path
 
 import click
 
-from harness.cli.console import ERRORS, OUTPUT
+from harness.cli.console import ERRORS, OUTPUT, say
 from harness.cli.progress import StepProgress
 from harness.environment import reader_context
 from harness.experiment import RUNS_DIRECTORY
@@ -25,4 +26,8 @@ def report(directories: tuple[Path, ...], output: Path | None, maps: bool) -> No
     with StepProgress(ERRORS) as progress:
         context = reader_context(progress)
         files = write_report(experiments, output, maps=maps, context=context, progress=progress)
-    OUTPUT.print(str(files.html), highlight=False, soft_wrap=True)
+    for experiment in experiments:
+        unfinished = experiment.unfinished()
+        if unfinished:
+            say(ERRORS, f"{experiment.path} is not finished: {len(unfinished)} trials have no record yet")
+    say(OUTPUT, os.path.relpath(files.html))

@@ -1,14 +1,14 @@
 """``harness run``: one experiment from its options, or from a file, to its records."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
-from rich.markup import escape
 
-from harness.cli.console import ERRORS, OUTPUT
+from harness.cli.console import ERRORS, OUTPUT, say
 from harness.cli.progress import StepProgress, TrialProgress
 from harness.configuration import (
     ExperimentConfiguration,
@@ -20,7 +20,7 @@ from harness.configuration import (
 from harness.environment import reader_context
 from harness.errors import ConfigurationError, ResultsError
 from harness.executor import LocalExecutor
-from harness.experiment import RUNS_DIRECTORY, ExperimentOutcome, new_experiment_path, run_trials
+from harness.experiment import RUNS_DIRECTORY, new_experiment_path, run_trials
 from harness.plan import plan_trials
 from harness.record import Status
 from harness.store import ExperimentDirectory
@@ -45,6 +45,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--max-frames", type=int, help="Only the first frames of every sequence.")
 @click.option("--coverage-floor", type=float, help="Share of frames that need a pose (default 0.9).")
 @click.option("--memory-limit", "memory_limit_bytes", metavar="SIZE", help="For a backend, as in 6G or 800M.")
+@click.option("--trial-limit", "trial_limit_s", type=float, help="Seconds a whole trial may take.")
 @click.option(
     "--set",
     "settings",
@@ -60,39 +61,39 @@ def run(output: Path | None, resume: Path | None, **options: Any) -> None:
     Exit codes: 0 all trials ran, 1 a trial failed or none could run, 2 wrong usage.
     """
     if resume is not None:
-        if output is not None or any(value for value in options.values()):
+        if output is not None or any(value not in (None, ()) for value in options.values()):
             raise click.UsageError("--resume takes its configuration from the experiment; give it alone")
-        configuration = ExperimentDirectory.open(resume).configuration()
+        path, experiment = resume, ExperimentDirectory.open(resume)
     else:
-        configuration = _configuration(options)
-    with StepProgress(ERRORS) as progress:
-        trials = plan_trials(configuration, reader_context(progress))
-    if resume is not None:
-        experiment = ExperimentDirectory.open(resume)
-    else:
-        path = output or new_experiment_path(configuration, RUNS_DIRECTORY)
-        experiment = ExperimentDirectory.create(path, configuration)
+        path, experiment = _begin(output, options)
     try:
-        with TrialProgress(len(trials), ERRORS) as listener:
-            outcome = run_trials(trials, experiment, LocalExecutor(), listener)
+        with TrialProgress(len(experiment.plan().trials), ERRORS) as listener:
+            outcome = run_trials(experiment, LocalExecutor(), listener)
     except (KeyboardInterrupt, ResultsError) as error:
-        ERRORS.print(escape(str(error) or "stopped"), highlight=False, soft_wrap=True)
-        ERRORS.print(
-            f"continue with: harness run --resume {experiment.path}", highlight=False, soft_wrap=True
-        )
+        say(ERRORS, str(error) or "stopped")
+        say(ERRORS, f"continue with: harness run --resume {shlex.quote(str(path))}")
         raise SystemExit(1) from error
-    _say_how_it_went(outcome)
+    counts = {status.value: outcome.count(status) for status in Status}
+    words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    say(ERRORS, f"{len(outcome.records)} trials: {words}")
+    say(OUTPUT, str(path))
     raise SystemExit(outcome.exit_code())
+
+
+def _begin(output: Path | None, options: dict[str, Any]) -> tuple[Path, ExperimentDirectory]:
+    """Plan an experiment and make its directory."""
+    configuration = _configuration(options)
+    with StepProgress(ERRORS) as progress:
+        plan = plan_trials(configuration, reader_context(progress))
+    path = output or new_experiment_path(configuration, RUNS_DIRECTORY)
+    return path, ExperimentDirectory.create(path, configuration, plan)
 
 
 def _configuration(options: dict[str, Any]) -> ExperimentConfiguration:
     """The file's values, overridden by the options that were given."""
     file: Path | None = options.pop("config_file")
     values = load_configuration(file) if file else {}
-    backend_options = values.setdefault("backend_options", {})
-    for setting in options.pop("settings"):
-        backend, option, value = _parse_setting(setting)
-        backend_options.setdefault(backend, {})[option] = value
+    settings = [_parse_setting(setting) for setting in options.pop("settings")]
     memory_limit = options.pop("memory_limit_bytes")
     if memory_limit is not None:
         values["memory_limit_bytes"] = _parse_size(memory_limit)
@@ -102,7 +103,11 @@ def _configuration(options: dict[str, Any]) -> ExperimentConfiguration:
             raise ConfigurationError(
                 f"say which {name} to use: {option} NAME, or '{name}: [NAME]' in --config"
             )
-    return make_configuration(values)
+    configuration = make_configuration(values)
+    backend_options = {name: dict(chosen) for name, chosen in configuration.backend_options.items()}
+    for backend, option, value in settings:
+        backend_options.setdefault(backend, {})[option] = value
+    return make_configuration(configuration.model_dump() | {"backend_options": backend_options})
 
 
 def _parse_setting(setting: str) -> tuple[str, str, Any]:
@@ -112,7 +117,10 @@ def _parse_setting(setting: str) -> tuple[str, str, Any]:
             f"--set {setting}: expected BACKEND.OPTION=VALUE, as in orbslam3.features=2000"
         )
     backend, option, value = match.groups()
-    return backend, option, yaml.safe_load(value)
+    try:
+        return backend, option, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"--set {setting}: '{value}' is no value: {error}") from error
 
 
 def _parse_size(text: str) -> int:
@@ -121,11 +129,3 @@ def _parse_size(text: str) -> int:
         raise ConfigurationError(f"--memory-limit {text}: expected a size such as 6G or 800M")
     number, unit = match.groups()
     return int(float(number) * 1024 ** " KMGT".index(unit.upper() or " "))
-
-
-def _say_how_it_went(outcome: ExperimentOutcome) -> None:
-    counts = ", ".join(
-        f"{outcome.count(status)} {status.value}" for status in Status if outcome.count(status)
-    )
-    ERRORS.print(f"{len(outcome.records)} trials: {counts}", highlight=False)
-    OUTPUT.print(str(outcome.experiment.path), highlight=False, soft_wrap=True)

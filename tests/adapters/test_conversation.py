@@ -1,6 +1,7 @@
 """The harness and a backend in its own process: what works, and what every kind of failure looks like."""
 
 import os
+import threading
 import time
 from contextlib import contextmanager
 
@@ -98,6 +99,12 @@ def test_a_backend_that_refuses_to_start_says_why(tmp_path):
         pass
 
 
+def first_children(process):
+    while not (children := process.children()):
+        time.sleep(0.05)
+    return children
+
+
 def test_what_a_hanging_backend_started_is_killed_with_it(tmp_path):
     children = []
     with (
@@ -105,17 +112,25 @@ def test_what_a_hanging_backend_started_is_killed_with_it(tmp_path):
         conversation(tmp_path, FaultyAdapter(), fault="hang with a child") as (client, _),
     ):
         leader = psutil.Process().children()[-1]
+        watcher = threading.Thread(target=lambda: children.extend(first_children(leader)))
+        watcher.start()
         for frame in frames(6):
-            if frame.index == 5:
-                client.send(frame)
-                while not (children := leader.children()):
-                    time.sleep(0.05)
-                client.receive()
-            else:
-                client.track(frame)
+            client.track(frame)
+    watcher.join()
     assert children
     _, alive = psutil.wait_procs([leader, *children], timeout=5)
     assert not alive
+
+
+def test_a_child_that_left_the_group_is_killed_too(tmp_path):
+    with (
+        pytest.raises(BackendTimeoutError),
+        conversation(tmp_path, FaultyAdapter(), fault="hang with a child of its own session") as (client, _),
+    ):
+        for frame in frames():
+            client.track(frame)
+    pid = int((tmp_path / "child").read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_backend_is_not_told_where_the_ground_truth_is(tmp_path, monkeypatch):
@@ -134,12 +149,10 @@ def test_two_harnesses_do_not_share_sockets_and_leave_none_behind(tmp_path):
 
 def test_sockets_of_a_harness_that_was_killed_are_swept(tmp_path):
     with socket_directory() as path:
-        process = os.fork()
-        if process == 0:
-            os._exit(0)
-        os.waitpid(process, 0)
-        orphan = path.with_name(path.name.replace(str(os.getpid()), str(process)))
+        orphan = path.with_name("slam-harness-orphan")
         orphan.mkdir()
+        (orphan / "lock").touch()
+        os.utime(orphan, (0, 0))
     with socket_directory():
         assert not orphan.exists()
 

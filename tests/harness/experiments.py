@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from harness.configuration import ExperimentConfiguration
 from harness.evaluation import TimedPoses, evaluate, status_of, write_tum
+from harness.planned import ExperimentPlan
 from harness.record import FrameCounts, RunRecord, Status, Timings, TrialKey
 from harness.store import (
     GROUND_TRUTH_FILE,
@@ -140,6 +141,7 @@ def build_experiment(
             seed=seed,
             coverage_floor=COVERAGE_FLOOR,
         ),
+        ExperimentPlan(trials=()),
     )
     for trial in trials:
         experiment.write_record(_write_trial(experiment, trial, seed))
@@ -211,6 +213,7 @@ def _usual_fields(recipe: TrialRecipe, seed: int) -> dict[str, Any]:
         "mode": None if skipped else "mono" if recipe.perception == "none" else "rgbd",
         "feed": "lockstep",
         "seed": seed + recipe.run,
+        "configuration": {"coverage_floor": COVERAGE_FLOOR},
         "sequence": {
             "entry": {"name": recipe.sequence},
             "frames": len(PATHS[recipe.sequence]()),

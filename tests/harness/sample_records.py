@@ -69,6 +69,7 @@ def record(
         mode="rgbd" if alignment is Alignment.SE3 else "mono",
         feed="lockstep",
         seed=run,
+        configuration={"coverage_floor": 0.9},
         ground_truth_is_input=ground_truth_is_input,
         sequence={"source": source or {"reader": "synthetic", "seed": 1, "directory": "/cache"}},
         perception={"name": perception},

@@ -1,5 +1,6 @@
 """Frames reach a backend in order, few of them at a time, with what belongs to each."""
 
+import time
 import weakref
 from contextlib import contextmanager
 
@@ -15,7 +16,8 @@ from adapters.runtimes.process import ProcessRuntime
 from adapters.runtimes.runtime import LaunchRequest, socket_directory
 from harness.configuration import Feed
 from harness.feeding import FRAMES_AHEAD, FeedingLog, FeedingPlan, feed
-from perception.errors import PerceptionError
+from perception.errors import ModuleFailedError, PerceptionError
+from perception.guarded import GuardedModule
 from perception.module import PerceptionModule, Prediction
 from perception.none import NoneModule
 from perception.sensor import SensorModule
@@ -28,11 +30,11 @@ WIDTH, HEIGHT = 32, 24
 class CountedSequence(Sequence):
     """Makes its frames up and knows how many of them are alive."""
 
-    def __init__(self, frames):
+    def __init__(self, frames, period_ns=PERIOD_NS):
         self._info = SequenceInfo(
             name="counted",
             intrinsics=Intrinsics(30, 30, 15.5, 11.5, WIDTH, HEIGHT),
-            timestamps_ns=PERIOD_NS * np.arange(1, frames + 1),
+            timestamps_ns=period_ns * np.arange(1, frames + 1),
             has_depth=True,
         )
         self.alive = 0
@@ -90,7 +92,9 @@ def curve_client(tmp_path):
 
 def fed(sequence, client, module=None, mode=Mode.RGBD, how=Feed.LOCKSTEP):
     log = FeedingLog()
-    plan = FeedingPlan(sequence, module or SensorModule(), mode, len(sequence))
+    guarded = GuardedModule("module", module or SensorModule())
+    guarded.outputs(sequence.info)
+    plan = FeedingPlan(sequence, guarded, mode, True, True, len(sequence), limit_s=1.0)
     feed(plan, client, how, log, lambda done, total: None)
     return log
 
@@ -123,11 +127,13 @@ def test_mono_mode_sends_no_depth():
     assert all(frame.depth is None for frame in client.frames)
 
 
-def test_at_sensor_rate_every_frame_of_a_fast_pipeline_is_sent():
+def test_at_sensor_rate_every_frame_of_a_fast_pipeline_is_sent_and_none_too_early():
     client = ListeningClient()
-    log = fed(CountedSequence(20), client, NoneModule(), Mode.MONO, Feed.REALTIME)
-    assert log.dropped + len(client.frames) == 20
-    assert len(client.frames) >= 15
+    started = time.monotonic()
+    log = fed(CountedSequence(8, period_ns=200_000_000), client, NoneModule(), Mode.MONO, Feed.REALTIME)
+    assert time.monotonic() - started >= 7 * 0.2
+    assert log.dropped + len(client.frames) == 8
+    assert len(client.frames) >= 6
 
 
 class BrokenModule(PerceptionModule):
@@ -146,3 +152,50 @@ def test_a_wrong_prediction_ends_the_feeding_and_names_the_frame(how):
         PerceptionError, match=r"frame 0: depth must be float32 \(24, 32\), got float32 \(2, 2\)"
     ):
         fed(CountedSequence(5), ListeningClient(), BrokenModule(), how=how)
+
+
+class FailingModule(PerceptionModule):
+    """Does what ``how`` says instead of predicting."""
+
+    def __init__(self, how):
+        self.how = how
+
+    def outputs(self, sequence):
+        return frozenset({"depth"})
+
+    def predict(self, frame):
+        match self.how:
+            case "raise":
+                raise RuntimeError("CUDA out of memory")
+            case "hang":
+                time.sleep(3)
+            case "no array":
+                return Prediction(depth=[[1.0]])
+            case "no depth":
+                return Prediction()
+        return None
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("raise", "frame 0: module: RuntimeError: CUDA out of memory"),
+        ("hang", "module: no prediction came within 1 s, which is the limit"),
+        ("nothing", "frame 0: a NoneType is no Prediction"),
+        ("no array", r"frame 0: depth must be float32 \(24, 32\), got list"),
+        ("no depth", r"frame 0: depth is missing, which outputs\(\) promised"),
+    ],
+)
+def test_a_module_that_fails_is_named_and_the_backend_is_not_blamed(how, message):
+    with pytest.raises(ModuleFailedError, match=message):
+        fed(CountedSequence(5), ListeningClient(), FailingModule(how))
+
+
+def test_labels_and_imu_go_to_backends_that_take_them_alone():
+    client = ListeningClient()
+    sequence = CountedSequence(3)
+    module = GuardedModule("sensor", SensorModule())
+    module.outputs(sequence.info)
+    plan = FeedingPlan(sequence, module, Mode.RGBD, False, False, len(sequence), limit_s=1.0)
+    feed(plan, client, Feed.LOCKSTEP, FeedingLog(), lambda done, total: None)
+    assert all(frame.imu is None and frame.semantics is None for frame in client.frames)

@@ -12,10 +12,23 @@ from hypothesis import strategies as st
 from harness.configuration import make_configuration
 from harness.errors import ConfigurationError, ResultsError
 from harness.files import atomic_file, write_text
+from harness.planned import ExperimentPlan
 from harness.record import RunRecord, Status, Timings, TrialKey
 from harness.store import TRIAL_COLUMNS, ExperimentDirectory, newest_experiment
 
 CONFIGURATION = make_configuration({"sequences": ["demo"], "perception": ["sensor"]})
+
+
+PLAN = ExperimentPlan(
+    trials=[
+        {
+            "key": {"sequence": "a", "perception": "sensor", "backend": "b", "run": run},
+            "entry": {"name": "a", "reader": "tum"},
+            "seed": run,
+        }
+        for run in range(2)
+    ]
+)
 
 
 def record_of(run=0, **changes):
@@ -27,6 +40,7 @@ def record_of(run=0, **changes):
         "mode": None,
         "feed": "lockstep",
         "seed": 0,
+        "configuration": {},
         "sequence": {},
         "perception": {},
         "backend": {},
@@ -37,25 +51,37 @@ def record_of(run=0, **changes):
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
-    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION)
+    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION, PLAN)
     experiment.write_record(record_of())
     assert experiment.records() == [record_of()]
     assert experiment.record(record_of().key) == record_of()
 
 
 def test_records_are_in_the_order_of_their_numbers(tmp_path):
-    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION)
+    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION, PLAN)
     for run in (10, 9, 0):
         experiment.write_record(record_of(run))
     assert [record.key.run for record in experiment.records()] == [0, 9, 10]
 
 
 def test_a_trial_without_a_record_has_not_ended(tmp_path):
-    assert ExperimentDirectory.create(tmp_path, CONFIGURATION).record(record_of().key) is None
+    assert ExperimentDirectory.create(tmp_path, CONFIGURATION, PLAN).record(record_of().key) is None
+
+
+def test_trials_without_a_record_are_unfinished_and_said_to_be(tmp_path):
+    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION, PLAN)
+    experiment.write_record(record_of(1))
+    assert [key.run for key in experiment.unfinished()] == [0]
+    with pytest.raises(
+        ResultsError, match="1 of 2 trials have no record, the first is a / sensor / b / run 0"
+    ):
+        experiment.require_finished()
+    experiment.write_record(record_of(0))
+    experiment.require_finished()
 
 
 def test_the_configuration_comes_back_as_it_was_resolved(tmp_path):
-    assert ExperimentDirectory.create(tmp_path, CONFIGURATION).configuration() == CONFIGURATION
+    assert ExperimentDirectory.create(tmp_path, CONFIGURATION, PLAN).configuration() == CONFIGURATION
 
 
 @pytest.mark.parametrize(
@@ -67,7 +93,7 @@ def test_the_configuration_comes_back_as_it_was_resolved(tmp_path):
     ],
 )
 def test_a_damaged_or_newer_record_is_named(tmp_path, text, message):
-    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION)
+    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION, PLAN)
     file = experiment.trial_directory(record_of().key) / "record.json"
     write_text(file, text)
     with pytest.raises(ResultsError, match=message) as caught:
@@ -82,7 +108,7 @@ def test_a_record_takes_no_nan_for_a_figure(value):
 
 
 def test_the_table_has_empty_cells_where_there_are_no_figures(tmp_path):
-    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION)
+    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION, PLAN)
     experiment.write_trials_table([record_of()])
     header, row = (tmp_path / "trials.csv").read_text().splitlines()
     assert header.split(",") == TRIAL_COLUMNS
@@ -102,7 +128,7 @@ def test_no_name_of_a_module_leads_out_of_the_experiment(name):
 
 def test_the_newest_experiment_is_the_one_begun_last(tmp_path):
     for age, name in ((20, "b"), (10, "c"), (30, "a")):
-        ExperimentDirectory.create(tmp_path / name, CONFIGURATION)
+        ExperimentDirectory.create(tmp_path / name, CONFIGURATION, PLAN)
         file = tmp_path / name / "experiment.json"
         os.utime(file, (file.stat().st_atime, file.stat().st_mtime - age))
     assert newest_experiment(tmp_path).path.name == "c"
@@ -137,7 +163,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
         [sys.executable, "-c", code, file], capture_output=True, text=True, check=True
     ).stdout
     assert "cannot write" in said
-    assert "choose another place with --output" in said
+    assert "choose another place" in said
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
 
@@ -146,6 +172,20 @@ def test_wrong_values_are_named_one_by_one():
     with pytest.raises(ConfigurationError) as caught:
         make_configuration({"sequences": [], "perception": ["sensor"], "runs": 0, "colour": 1})
     assert all(name in str(caught.value) for name in ("sequences:", "runs:", "colour:"))
+
+
+def test_what_is_named_twice_is_meant_once():
+    values = {"sequences": ["demo", "demo"], "perception": ["sensor"], "backends": ["a", "b", "a"]}
+    configuration = make_configuration(values)
+    assert configuration.sequences == ("demo",)
+    assert configuration.backends == ("a", "b")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}])
+def test_options_that_cannot_be_stored_are_refused(value):
+    values = {"sequences": ["demo"], "perception": ["sensor"]}
+    with pytest.raises(ConfigurationError, match="backend_options"):
+        make_configuration(values | {"backend_options": {"curve": {"noise_m": value}}})
 
 
 def test_limits_may_stand_in_a_file_and_unknown_ones_are_refused():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -34,8 +35,11 @@ class CurveBackend(Backend):
         return capabilities("curve", deterministic=True, ground_truth_is_input=True)
 
     def start(self, request: StartRequest) -> None:
-        self.options = request.options
+        self.options, self.output_directory = request.options, request.output_directory
+        (request.output_directory / "settings.txt").write_text(str(request.options))
+        (request.output_directory / "gpus.txt").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
         self.random = np.random.default_rng(self.options["noise_seed"])
+        self.indices: list[int] = []
         self.timestamps: list[int] = []
         self.positions: list[np.ndarray] = []
 
@@ -46,6 +50,7 @@ class CurveBackend(Backend):
         time.sleep(self.options["milliseconds"] / 1e3)
         noise = self.random.normal(0, self.options["noise_m"], 3)
         position = curve_positions(np.array([frame.timestamp_ns / 1e9]))[0] + noise
+        self.indices.append(frame.index)
         self.timestamps.append(frame.timestamp_ns)
         self.positions.append(position)
         pose = np.eye(4)
@@ -60,7 +65,9 @@ class CurveBackend(Backend):
         if len(timestamps):
             poses[:, :3] = np.stack(self.positions[keep])
         return BackendResult(
-            Trajectory(timestamps, poses), keyframe_indices=tuple(range(0, len(timestamps), 5))
+            Trajectory(timestamps, poses),
+            keyframe_indices=tuple(self.indices[keep][::5]),
+            files=("settings.txt",),
         )
 
 
@@ -108,6 +115,10 @@ class FaultyBackend(CurveBackend):
             case "hang with a child":
                 if os.fork() == 0:
                     time.sleep(3600)
+                time.sleep(3600)
+            case "hang with a child of its own session":
+                child = subprocess.Popen(["sleep", "3600"], start_new_session=True)
+                (self.output_directory / "child").write_text(str(child.pid))
                 time.sleep(3600)
             case "eat memory":
                 hoard = []

@@ -1,0 +1,46 @@
+"""What a plan is made of: the trials of an experiment before any of them runs."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from adapters.adapter import ResourceNeeds
+from adapters.backend import Mode
+from harness.record import Status, TrialKey
+from sequences.sequence_sets import SequenceEntry
+
+
+class PlannedTrial(BaseModel):
+    """One trial before it runs.
+
+    Attributes:
+        key: Which trial it is.
+        entry: How its sequence is opened.
+        mode: What the backend is fed with; None when the trial will not run.
+        seed: For every random number in it.
+        backend_options: The backend's options, complete.
+        needs: What it takes from the machine.
+        ground_truth_is_input: Whether the backend says that ground truth reaches it.
+        verdict: ``skipped`` or ``failed`` when that is known before anything starts.
+        reason: Why.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: TrialKey
+    entry: SequenceEntry
+    mode: Mode | None = None
+    seed: int
+    backend_options: dict[str, Any] = {}
+    needs: ResourceNeeds = ResourceNeeds()
+    ground_truth_is_input: bool = False
+    verdict: Status | None = None
+    reason: str | None = None
+
+
+class ExperimentPlan(BaseModel):
+    """All trials of an experiment, with everything that names and defaults were resolved to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trials: tuple[PlannedTrial, ...]
