@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 .PHONY: demo test install lint types imports clean
 
 demo: $(INSTALLED)
-	$(BIN)/harness run --seqs demo --perception sensor --backends orbslam3,rgbd-odometry
-	$(BIN)/harness report
+	$(BIN)/harness run --seqs demo --perception sensor --backends orbslam3,rgbd-odometry; \
+	code=$$?; $(BIN)/harness report && exit $$code
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

@@ -8,12 +8,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 
 from harness.configuration import validation_message
 from harness.errors import ConfigurationError, ResultsError
 from harness.files import write_text
-from harness.record import Alignment, RunRecord, Status
+from harness.record import Alignment, FrozenModel, RunRecord, Status
 from sequences.registry import unknown_name_message
 
 BASELINE_SCHEMA_VERSION: Literal[1] = 1
@@ -23,11 +23,7 @@ Group = tuple[str, str, str]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GroupFigures(_Frozen):
+class GroupFigures(FrozenModel):
     """What the runs of one sequence, perception module and backend came to.
 
     Attributes:
@@ -93,7 +89,7 @@ class GroupFigures(_Frozen):
         return self.count(status) / self.attempted if self.attempted else 0.0
 
 
-class Baseline(_Frozen):
+class Baseline(FrozenModel):
     """Figures to check later experiments against."""
 
     schema_version: Literal[1] = BASELINE_SCHEMA_VERSION

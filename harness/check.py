@@ -14,13 +14,11 @@ import numpy as np
 
 from harness.baseline import Baseline, GroupFigures, group_figures
 from harness.errors import ConfigurationError
-from harness.record import Alignment, RunRecord, Status
+from harness.record import RunRecord, Status
 from harness.statistics import Alternative, can_be_significant, is_significant, one_sided_p, runs_needed
 
 # A drop of 5 % of the frames, computed as 1.0 - 0.95, must not count as more than 0.05.
 _ROUNDING = 1e-9
-
-_ALIGNMENT_NAMES = {Alignment.SE3: "SE(3)", Alignment.SIM3: "Sim(3)"}
 
 
 class Verdict(StrEnum):
@@ -231,7 +229,7 @@ def _judge_coverage(now: GroupFigures, then: GroupFigures, limits: CheckLimits) 
 def _judge_ate(now: GroupFigures, then: GroupFigures, limits: CheckLimits) -> _Finding:
     median, median_then = float(np.median(now.ate_rmse_m)), float(np.median(then.ate_rmse_m))
     ratio = median / median_then if median_then > 0 else math.inf
-    name = _ALIGNMENT_NAMES[now.alignment] if now.alignment else ""
+    name = now.alignment.label if now.alignment else ""
     text = f"ATE {name} median {100 * median:.2f} cm against {100 * median_then:.2f} cm: {ratio:.2f} times"
     if abs(median - median_then) <= limits.negligible_ate_m or 1 / limits.factor <= ratio <= limits.factor:
         return _Finding(Verdict.OK, text)

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     JsonValue,
@@ -19,6 +17,7 @@ from pydantic import (
 
 from adapters.client import PhaseLimits
 from harness.errors import ConfigurationError
+from harness.record import FrozenModel
 
 
 class Feed(StrEnum):
@@ -39,7 +38,7 @@ class RuntimeChoice(StrEnum):
 Names = Annotated[tuple[str, ...], AfterValidator(lambda names: tuple(dict.fromkeys(names)))]
 
 
-class ExperimentConfiguration(BaseModel):
+class ExperimentConfiguration(FrozenModel):
     """Everything the user decides about an experiment.
 
     Attributes:
@@ -55,8 +54,6 @@ class ExperimentConfiguration(BaseModel):
         backend_options: Per backend, options that override its defaults.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     schema_version: Literal[1] = 1
     sequences: Names = Field(min_length=1)
     perception: Names = Field(min_length=1)
@@ -71,7 +68,7 @@ class ExperimentConfiguration(BaseModel):
     predict_limit_s: FiniteFloat = Field(default=120.0, gt=0)
     trial_limit_s: FiniteFloat = Field(default=4 * 3600.0, gt=0)
     memory_limit_bytes: int | None = Field(default=None, gt=0)
-    backend_options: dict[str, dict[str, JsonValue]] = {}
+    backend_options: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
 
     @field_validator("backend_options")
     @classmethod

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from adapters.adapter import ResourceNeeds
 from adapters.backend import Mode
-from harness.record import Status, TrialKey
+from harness.record import FrozenModel, Status, TrialKey
 from sequences.sequence_sets import SequenceEntry
 
 
-class PlannedTrial(BaseModel):
+class PlannedTrial(FrozenModel):
     """One trial before it runs.
 
     Attributes:
@@ -25,22 +25,18 @@ class PlannedTrial(BaseModel):
         reason: Why.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     key: TrialKey
     entry: SequenceEntry
     mode: Mode | None = None
     seed: int
-    backend_options: dict[str, Any] = {}
+    backend_options: dict[str, Any] = Field(default_factory=dict)
     needs: ResourceNeeds = ResourceNeeds()
     ground_truth_is_input: bool = False
     verdict: Status | None = None
     reason: str | None = None
 
 
-class ExperimentPlan(BaseModel):
+class ExperimentPlan(FrozenModel):
     """All trials of an experiment, with everything that names and defaults were resolved to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trials: tuple[PlannedTrial, ...]

@@ -27,12 +27,19 @@ class Alignment(StrEnum):
     SE3 = "se3"
     SIM3 = "sim3"
 
+    @property
+    def label(self) -> str:
+        """As people write it."""
+        return {"se3": "SE(3)", "sim3": "Sim(3)"}[self.value]
 
-class _Frozen(BaseModel):
+
+class FrozenModel(BaseModel):
+    """Plain values that do not change and have no other fields than these."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class TrialKey(_Frozen):
+class TrialKey(FrozenModel):
     """What makes a trial unique within its experiment."""
 
     sequence: str
@@ -48,7 +55,7 @@ class TrialKey(_Frozen):
         return f"{self.sequence} / {self.perception} / {self.backend} / run {self.run}"
 
 
-class ErrorStatistics(_Frozen):
+class ErrorStatistics(FrozenModel):
     """Statistics of one kind of error over a trajectory, by evo's definitions."""
 
     rmse: NonNegative
@@ -59,7 +66,7 @@ class ErrorStatistics(_Frozen):
     max: NonNegative
 
 
-class TrajectoryScores(_Frozen):
+class TrajectoryScores(FrozenModel):
     """Everything measured of one trajectory against ground truth.
 
     Attributes:
@@ -82,7 +89,7 @@ class TrajectoryScores(_Frozen):
     rpe_rotation_deg: ErrorStatistics | None
 
 
-class Evaluation(_Frozen):
+class Evaluation(FrozenModel):
     """Scores of a trial with what they rest on.
 
     Attributes:
@@ -115,7 +122,7 @@ class Evaluation(_Frozen):
         return chosen.rmse
 
 
-class FrameCounts(_Frozen):
+class FrameCounts(FrozenModel):
     """What became of the frames of a sequence."""
 
     in_sequence: int
@@ -125,7 +132,7 @@ class FrameCounts(_Frozen):
     keyframes: int
 
 
-class Timings(_Frozen):
+class Timings(FrozenModel):
     """Where the time went, seconds; per-frame figures in milliseconds."""
 
     total_s: NonNegative | None = None
@@ -142,7 +149,7 @@ class Timings(_Frozen):
     round_trip_ms_median: NonNegative | None = None
 
 
-class RunRecord(_Frozen):
+class RunRecord(FrozenModel):
     """One trial. Written once, atomically, when the trial has ended."""
 
     schema_version: Literal[1] = 1

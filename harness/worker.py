@@ -12,12 +12,11 @@ import time
 from pathlib import Path
 from typing import IO
 
-from pydantic import BaseModel, ConfigDict
-
 from adapters.parent_death import die_with_parent
 from harness.environment import reader_context
 from harness.errors import ResultsError
 from harness.planned import PlannedTrial
+from harness.record import FrozenModel
 from harness.store import ExperimentDirectory
 from harness.trial import TrialRun
 
@@ -28,20 +27,16 @@ RESULTS_NOT_WRITTEN = os.EX_CANTCREAT
 _REPORT_PERIOD_S = 0.1
 
 
-class Job(BaseModel):
+class Job(FrozenModel):
     """What a worker is told to do."""
-
-    model_config = ConfigDict(frozen=True)
 
     experiment: Path
     trial: PlannedTrial
     parent_pid: int
 
 
-class ProgressLine(BaseModel):
+class ProgressLine(FrozenModel):
     """One line of a worker's standard output."""
-
-    model_config = ConfigDict(frozen=True)
 
     phase: str
     done: int

@@ -220,8 +220,12 @@ def _entries_of(name: str, sets: list[SequenceSet], context: ReaderContext) -> t
     named = tuple(entry for entry in entries if entry.name == name)
     if named:
         return named
-    directory = Path(name).expanduser()
-    if directory.is_dir():
+    try:
+        directory = Path(name).expanduser()
+        is_folder = directory.is_dir()
+    except (OSError, RuntimeError) as error:  # no permission, too long a name, no such user
+        raise SequenceError(f"'{name[:100]}' cannot be looked at as a folder: {error}") from error
+    if is_folder:
         return (_entry_of_folder(directory.resolve(), entries, context),)
     raise UnknownNameError(_unknown(name, sets))
 

@@ -111,8 +111,7 @@ def _outcome(record: RunRecord) -> str:
     if evaluation is not None:
         ate = evaluation.primary_ate()
         if ate is not None:
-            alignment = {"se3": "SE(3)", "sim3": "Sim(3)"}[evaluation.primary_alignment.value]
-            words += f", ATE {alignment} {ate * 100:.2f} cm"
+            words += f", ATE {evaluation.primary_alignment.label} {ate * 100:.2f} cm"
         words += f", coverage {evaluation.coverage:.1%}"
     if record.timings.frames_per_second:
         words += f", {record.timings.frames_per_second:.1f} frames/s"

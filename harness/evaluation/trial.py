@@ -13,7 +13,7 @@ from harness.record import Alignment, Evaluation, Status, TrajectoryScores
 from sequences.model import NANOSECONDS_PER_SECOND
 from sequences.timestamps import nanoseconds_to_seconds_text
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -103,7 +103,7 @@ def _pairs(
     """Positions in the trajectory and in ground truth that belong to the same frame, int64 [P, 2]."""
     posed = associate(trajectory.timestamps_ns, frame_timestamps_ns, tolerance_ns)
     if len(posed) < len(trajectory):
-        logger.warning("%d poses belong to no frame and are not scored", len(trajectory) - len(posed))
+        _log.warning("%d poses belong to no frame and are not scored", len(trajectory) - len(posed))
     _, in_posed, in_ground_truth = np.intersect1d(
         posed[:, 1], with_ground_truth[:, 0], assume_unique=True, return_indices=True
     )
@@ -116,7 +116,7 @@ def _score_if_possible(
     try:
         return score(trajectory, ground_truth, pairs, scale_rpe=not metric)
     except EvaluationError as error:
-        logger.warning("not scored: %s", error)
+        _log.warning("not scored: %s", error)
         return None
 
 

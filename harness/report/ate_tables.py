@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from harness.record import Alignment, Status
 from harness.report.comparison import Comparison, Group, primary_ate
 from harness.report.scores import (
-    ALIGNMENT_NAMES,
     ate_summary,
     centimetres,
     coverage,
@@ -53,7 +52,7 @@ def _main_table(comparison: Comparison, alignment: Alignment, rows: list[tuple[s
     return Table(
         name=f"ate_{alignment.value}",
         caption=(
-            f"ATE after {ALIGNMENT_NAMES[alignment]} alignment, RMSE of the translation in cm: median over "
+            f"ATE after {alignment.label} alignment, RMSE of the translation in cm: median over "
             "the ok runs, in brackets the smallest and the largest, and coverage (cov.). Bold: the best of "
             "its row among backends of which every run is ok. Means only of backends that are ok on every "
             "run of every sequence."

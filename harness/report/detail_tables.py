@@ -8,7 +8,6 @@ import pandas as pd
 from harness.record import Status, TrajectoryScores
 from harness.report.comparison import Comparison, Group, Trial, primary_ate
 from harness.report.scores import (
-    ALIGNMENT_NAMES,
     ate_summary,
     centimetres,
     coverage,
@@ -98,7 +97,7 @@ def _details_row(group: Group) -> tuple[Cell, ...]:
             group.sequence,
             group.perception,
             f"{group.contender.label}{mark}",
-            ALIGNMENT_NAMES[group.alignment] if group.alignment else MISSING,
+            group.alignment.label if group.alignment else MISSING,
             f"{len(group.ranked)}/{len(group.trials)}",
             centimetres(summary.median) if summary else partial or MISSING,
             (spread(summary, centimetres) if summary else "") or MISSING,

@@ -7,8 +7,6 @@ from harness.report.comparison import Group, Trial, primary_ate
 from harness.report.table import MISSING, PARTIAL_MARK
 from harness.statistics import Summary, summarise
 
-ALIGNMENT_NAMES = {Alignment.SE3: "SE(3)", Alignment.SIM3: "Sim(3)"}
-
 CENTIMETRES_PER_METRE = 100.0
 
 

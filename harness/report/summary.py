@@ -3,7 +3,6 @@
 from harness.record import Alignment, Status
 from harness.report.comparison import Comparison, Contender, Group, Trial
 from harness.report.scores import (
-    ALIGNMENT_NAMES,
     ate_summary,
     centimetres,
     coverage,
@@ -50,7 +49,7 @@ def contender_sentence(comparison: Comparison, contender: Contender) -> str:
         if (count := sum(trial.record.status is status for trial in trials))
     )
     clauses = [
-        _clause(perception, ALIGNMENT_NAMES[alignment], members)
+        _clause(perception, alignment.label, members)
         for perception in comparison.perceptions
         for alignment in Alignment
         if (members := _scored(groups, perception, alignment))

@@ -8,7 +8,7 @@ from harness.errors import EvaluationError
 from harness.evaluation import AlignedErrors, TimedPoses, aligned_errors, read_tum
 from harness.record import Status
 from harness.report.comparison import Group, Trial
-from harness.report.scores import ALIGNMENT_NAMES, centimetres, coverage, per_cent, primary_ate
+from harness.report.scores import centimetres, coverage, per_cent, primary_ate
 from harness.report.table import GROUND_TRUTH_MARK, PARTIAL_MARK
 from harness.store import GROUND_TRUTH_FILE, TRAJECTORY_FILE
 from sequences.model import NANOSECONDS_PER_SECOND
@@ -52,7 +52,7 @@ class Track:
     @property
     def figures(self) -> str:
         """Run, error with its alignment, and coverage, for titles."""
-        name = ALIGNMENT_NAMES[self.group.alignment] if self.group.alignment else ""
+        name = self.group.alignment.label if self.group.alignment else ""
         return (
             f"run {self.trial.record.key.run}: {name} ATE {centimetres(primary_ate(self.trial))} cm, "
             f"coverage {per_cent(coverage(self.trial))} %"
