@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	code=$$?; $(BIN)/harness report && exit $$code
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 install: $(INSTALLED)
 

@@ -45,7 +45,13 @@ def test_a_record_holds_what_is_needed_to_repeat_it(harness):
     assert record["environment"]["hardware"]["cores"] >= 1
     assert set(record["environment"]["git"]) == {"commit", "changed"}
     assert record["sequence"]["entry"]["reader"] == "tum"
-    assert record["perception"] == {"name": "sensor", "outputs": ["depth"], "reads_sensor": True}
+    assert record["perception"] == {
+        "name": "sensor",
+        "outputs": ["depth"],
+        "reads_sensor": True,
+        "details": {},
+    }
+    assert record["configuration"]["coverage_floor"] == 0.9
     assert record["timings"]["backend_ms_p99"] >= record["timings"]["backend_ms_median"]
     assert record["peak_memory_bytes"] > 2**20
 
@@ -90,8 +96,8 @@ def test_an_empty_trajectory_is_a_failure_and_no_zero_error(harness):
     assert harness.run("--backends", "faulty", "--set", "faulty.fault=empty trajectory").code == 1
     (record,) = records(harness)
     assert record["status"] == "failed"
-    assert record["evaluation"]["final"] is None
-    assert record["evaluation"]["coverage"] == 0.0
+    assert record["reason"] == "the backend gave no frame a pose"
+    assert record["evaluation"] is None
 
 
 def test_backends_that_cannot_run_here_are_skipped_with_the_reason(harness):
@@ -291,7 +297,7 @@ def test_two_harnesses_do_not_work_on_one_experiment(harness):
         time.sleep(0.05)
     outcome = harness("run", "--resume", "experiment")
     process.communicate()
-    assert outcome.code == 2
+    assert outcome.code == 1
     assert "another harness is at work" in outcome.err
 
 
@@ -321,3 +327,24 @@ def test_a_trial_that_takes_too_long_is_stopped_and_fails(harness):
     outcome = harness("run", "--config", "experiment.yaml", "--output", "experiment")
     assert outcome.code == 1
     assert records(harness)[0]["reason"] == "the trial took longer than its limit of 3 s"
+
+
+def test_results_may_be_written_to_a_relative_place_from_anywhere(harness):
+    """Worker and backend have working directories of their own."""
+    assert harness.run("--backends", "curve", "--output", "below/experiment").code == 0
+    assert list((harness.directory / "below").glob("experiment/trials/*/*/*/run-0/backend/settings.txt"))
+
+
+def test_names_given_twice_run_once(harness):
+    assert harness.run("--backends", "curve,curve", "--perception", "sensor,sensor").code == 0
+    assert len(records(harness)) == 1
+
+
+def test_an_experiment_that_is_not_finished_is_not_checked(harness):
+    assert harness.run("--backends", "curve", "--runs", "2").code == 0
+    next((harness.directory / "experiment").glob("trials/*/*/*/run-1/record.json")).unlink()
+    for command in (["check", "experiment", "--baseline", "any"], ["baseline", "save", "experiment", "any"]):
+        outcome = harness(*command)
+        assert outcome.code == 2
+        assert "1 of 2 trials have no record" in outcome.err
+    assert "1 trials have no record yet" in harness("report", "experiment", "--no-maps").err

@@ -1,0 +1,95 @@
+"""Label spaces as data: names, ids and colours of classes, and how NYU-40 maps to others."""
+
+from functools import cache
+from importlib.resources import as_file, files
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sequences.errors import SequenceError, UnknownNameError
+from sequences.model import LABEL_UNKNOWN
+from sequences.registry import unknown_name_message
+from sequences.yaml_file import read_yaml
+
+_NAMES = ("nyu40", "scannet20")
+_Byte = Annotated[int, Field(ge=0, le=255)]
+
+
+class LabelClass(BaseModel):
+    """One class of a label space.
+
+    Attributes:
+        id: Its value in label images; never 255, which is "unknown".
+        name: In lower case, words joined by ``_``.
+        colour: Red, green, blue to draw it with.
+        from_nyu40: Ids of the NYU-40 classes that it is made of; empty in NYU-40 itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[int, Field(ge=0, lt=LABEL_UNKNOWN)]
+    name: str
+    colour: tuple[_Byte, _Byte, _Byte]
+    from_nyu40: tuple[_Byte, ...] = ()
+
+
+class LabelSpace(BaseModel):
+    """A set of classes.
+
+    Attributes:
+        name: As in ``SequenceInfo.label_space``.
+        classes: In order of their ids.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    classes: tuple[LabelClass, ...]
+
+    @model_validator(mode="after")
+    def _ids_and_names_are_unique(self) -> "LabelSpace":
+        for attribute in ("id", "name"):
+            values = [getattr(entry, attribute) for entry in self.classes]
+            if len(set(values)) != len(values):
+                raise ValueError(f"two classes have the same {attribute}")
+        return self
+
+    def colours(self) -> NDArray[np.uint8]:
+        """A table from label to colour, uint8 [256, 3]; black where no class is."""
+        table = np.zeros((256, 3), np.uint8)
+        for entry in self.classes:
+            table[entry.id] = entry.colour
+        return table
+
+    def from_nyu40(self) -> NDArray[np.uint8]:
+        """A table from NYU-40 ids to ids of this space, uint8 [256]; 255 where it has no such class.
+
+        Labels are mapped by indexing: ``space.from_nyu40()[labels]``.
+
+        Raises:
+            SequenceError: The space is not made of NYU-40 classes.
+        """
+        table = np.full(256, LABEL_UNKNOWN, np.uint8)
+        for entry in self.classes:
+            sources = (entry.id,) if self.name == "nyu40" else entry.from_nyu40
+            if not sources:
+                raise SequenceError(
+                    f"label space '{self.name}': class '{entry.name}' does not say from_nyu40"
+                )
+            table[list(sources)] = entry.id
+        return table
+
+
+@cache
+def load_label_space(name: str) -> LabelSpace:
+    """Load one of the label spaces that come with the package.
+
+    Raises:
+        UnknownNameError: There is none of that name; the message lists what there is.
+    """
+    if name not in _NAMES:
+        raise UnknownNameError(unknown_name_message("label space", name, _NAMES))
+    with as_file(files(__name__) / f"{name}.yaml") as path:
+        return read_yaml(path, LabelSpace)
