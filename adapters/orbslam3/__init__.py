@@ -1,0 +1,86 @@
+"""ORB-SLAM3 through the package pyorbslam3: what the harness knows of it without importing it."""
+
+import importlib.util
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
+
+from adapters.adapter import Adapter, ResourceNeeds
+from adapters.backend import Capabilities, Mode
+from adapters.errors import BackendUnavailableError
+from adapters.options import default_options
+from adapters.orbslam3.settings import OrbSlam3Options
+from adapters.orbslam3.vocabulary_download import OFFICIAL_URL
+from adapters.orbslam3.vocabulary_file import VocabularyError
+
+_PACKAGE = "pyorbslam3"
+_SYSTEM_LIBRARIES = "libgl1 libegl1 libopengl0 libsm6 libice6 libx11-6 libxext6"
+_IMPORT_SECONDS = 60.0
+
+
+def orbslam3_capabilities() -> Capabilities:
+    """What ORB-SLAM3 can do; its threads race, so two runs differ by about a millimetre."""
+    try:
+        package_version = version(_PACKAGE)
+    except PackageNotFoundError:
+        package_version = "not installed"
+    return Capabilities(
+        name="orbslam3",
+        version=f"{_PACKAGE} {package_version}",
+        modes=(Mode.RGBD, Mode.MONO),
+        deterministic=False,
+    )
+
+
+class OrbSlam3Adapter(Adapter):
+    """ORB-SLAM3 in the modes ``rgbd`` and ``mono``.
+
+    The options are those of :class:`~adapters.orbslam3.settings.OrbSlam3Options` and ``vocabulary_url``, from
+    where ``vocabulary: download`` fetches the official archive or a mirror of it.
+    """
+
+    server = "adapters.orbslam3.backend:OrbSlam3Backend"
+    needs = ResourceNeeds(cores=2, memory_bytes=4 * 1024**3)
+    default_options: ClassVar[dict[str, Any]] = {
+        **default_options(OrbSlam3Options),
+        "vocabulary_url": OFFICIAL_URL,
+    }
+
+    def capabilities(self) -> Capabilities:
+        """See :func:`orbslam3_capabilities`."""
+        return orbslam3_capabilities()
+
+    def missing(self) -> str | None:
+        """The package, or the system libraries that it loads."""
+        if importlib.util.find_spec(_PACKAGE) is None:
+            return f"the package {_PACKAGE} is not installed: pip install 'slam-harness[orbslam3]'"
+        # In a process of its own: the library brings threads, OpenGL and an OpenCV of its own along.
+        imported = subprocess.run(
+            [sys.executable, "-c", f"import {_PACKAGE}"],
+            capture_output=True,
+            text=True,
+            timeout=_IMPORT_SECONDS,
+            check=False,
+        )
+        if imported.returncode == 0:
+            return None
+        last_line = (imported.stderr.strip().splitlines() or [f"exit code {imported.returncode}"])[-1]
+        return (
+            f"{_PACKAGE} cannot be imported ({last_line}); most often a system library is missing:"
+            f" apt install {_SYSTEM_LIBRARIES}"
+        )
+
+    def prepare(self, options: dict[str, Any], cache_directory: Path) -> dict[str, Any]:
+        """Finds, trains or downloads the vocabulary and puts its path into the options."""
+        prepared = super().prepare(options, cache_directory)
+        url = prepared.pop("vocabulary_url")
+        # Only here, because training needs OpenCV, which the server side does not have.
+        from adapters.orbslam3.vocabulary import obtain_vocabulary
+
+        try:
+            vocabulary = obtain_vocabulary(prepared["vocabulary"], cache_directory, url)
+        except VocabularyError as error:
+            raise BackendUnavailableError(str(error)) from error
+        return {**prepared, "vocabulary": str(vocabulary)}

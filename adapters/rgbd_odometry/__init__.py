@@ -1,0 +1,43 @@
+"""Open3D's RGB-D odometry against a growing model: what the harness knows of it without importing Open3D."""
+
+import importlib.util
+from importlib.metadata import PackageNotFoundError, version
+
+from adapters.adapter import Adapter, ResourceNeeds
+from adapters.backend import Capabilities, Mode
+from adapters.options import default_options
+from adapters.rgbd_odometry.options import RgbdOdometryOptions
+
+_PACKAGE = "open3d"
+
+
+def rgbd_odometry_capabilities() -> Capabilities:
+    """What the backend can do."""
+    try:
+        package_version = version(_PACKAGE)
+    except PackageNotFoundError:
+        package_version = "not installed"
+    return Capabilities(
+        name="rgbd-odometry", version=f"{_PACKAGE} {package_version}", modes=(Mode.RGBD,), deterministic=False
+    )
+
+
+class RgbdOdometryAdapter(Adapter):
+    """Frame-to-model odometry in the mode ``rgbd``; no loop closing.
+
+    The options are those of :class:`~adapters.rgbd_odometry.options.RgbdOdometryOptions`.
+    """
+
+    server = "adapters.rgbd_odometry.backend:RgbdOdometryBackend"
+    needs = ResourceNeeds(cores=2, memory_bytes=3 * 1024**3)
+    default_options = default_options(RgbdOdometryOptions)
+
+    def capabilities(self) -> Capabilities:
+        """See :func:`rgbd_odometry_capabilities`."""
+        return rgbd_odometry_capabilities()
+
+    def missing(self) -> str | None:
+        """The package."""
+        if importlib.util.find_spec(_PACKAGE) is None:
+            return f"the package {_PACKAGE} is not installed: pip install 'slam-harness[open3d]'"
+        return None
