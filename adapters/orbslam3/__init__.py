@@ -1,8 +1,5 @@
 """ORB-SLAM3 through the package pyorbslam3: what the harness knows of it without importing it."""
 
-import importlib.util
-import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +7,7 @@ from typing import Any, ClassVar
 from adapters.adapter import Adapter, ResourceNeeds
 from adapters.backend import Capabilities, Mode
 from adapters.errors import BackendUnavailableError
+from adapters.importable import why_not_importable
 from adapters.options import default_options
 from adapters.orbslam3.settings import OrbSlam3Options
 from adapters.orbslam3.vocabulary_download import OFFICIAL_URL
@@ -17,7 +15,6 @@ from adapters.orbslam3.vocabulary_file import VocabularyError
 
 _PACKAGE = "pyorbslam3"
 _SYSTEM_LIBRARIES = "libgl1 libegl1 libopengl0 libsm6 libice6 libx11-6 libxext6"
-_IMPORT_SECONDS = 60.0
 
 
 def orbslam3_capabilities() -> Capabilities:
@@ -54,23 +51,7 @@ class OrbSlam3Adapter(Adapter):
 
     def missing(self) -> str | None:
         """The package, or the system libraries that it loads."""
-        if importlib.util.find_spec(_PACKAGE) is None:
-            return f"the package {_PACKAGE} is not installed: pip install 'slam-harness[orbslam3]'"
-        # In a process of its own: the library brings threads, OpenGL and an OpenCV of its own along.
-        imported = subprocess.run(
-            [sys.executable, "-c", f"import {_PACKAGE}"],
-            capture_output=True,
-            text=True,
-            timeout=_IMPORT_SECONDS,
-            check=False,
-        )
-        if imported.returncode == 0:
-            return None
-        last_line = (imported.stderr.strip().splitlines() or [f"exit code {imported.returncode}"])[-1]
-        return (
-            f"{_PACKAGE} cannot be imported ({last_line}); most often a system library is missing:"
-            f" apt install {_SYSTEM_LIBRARIES}"
-        )
+        return why_not_importable(_PACKAGE, "orbslam3", _SYSTEM_LIBRARIES)
 
     def prepare(self, options: dict[str, Any], cache_directory: Path) -> dict[str, Any]:
         """Finds, trains or downloads the vocabulary and puts its path into the options."""

@@ -1,18 +1,19 @@
 """Open3D's RGB-D odometry against a growing model: what the harness knows of it without importing Open3D."""
 
-import importlib.util
 from importlib.metadata import PackageNotFoundError, version
 
 from adapters.adapter import Adapter, ResourceNeeds
 from adapters.backend import Capabilities, Mode
+from adapters.importable import why_not_importable
 from adapters.options import default_options
 from adapters.rgbd_odometry.options import RgbdOdometryOptions
 
 _PACKAGE = "open3d"
+_SYSTEM_LIBRARIES = "libgl1 libegl1 libgomp1 libx11-6"
 
 
 def rgbd_odometry_capabilities() -> Capabilities:
-    """What the backend can do."""
+    """What the backend can do; threads add up in any order, so poses of two runs differ by millimetres."""
     try:
         package_version = version(_PACKAGE)
     except PackageNotFoundError:
@@ -37,7 +38,5 @@ class RgbdOdometryAdapter(Adapter):
         return rgbd_odometry_capabilities()
 
     def missing(self) -> str | None:
-        """The package."""
-        if importlib.util.find_spec(_PACKAGE) is None:
-            return f"the package {_PACKAGE} is not installed: pip install 'slam-harness[open3d]'"
-        return None
+        """The package, or the system libraries that it loads."""
+        return why_not_importable(_PACKAGE, "open3d", _SYSTEM_LIBRARIES)

@@ -33,8 +33,8 @@ class FrameToModelTracker:
     A frame is aligned with the model as seen from where constant velocity would put the camera; failing that,
     as seen from the last good pose with more iterations; failing that, with the last good frame itself, by
     brightness too. Where geometry alone would let the camera slide, as in front of one wall, only the last
-    way is tried. What none of them places plausibly has no pose and does not enter the model, and the next frame
-    starts from the last good pose again.
+    way is tried. What none of them places plausibly has no pose and does not enter the model, and the next
+    frame starts from the last good pose again.
     """
 
     def __init__(self, options: RgbdOdometryOptions, intrinsics: CameraIntrinsics) -> None:
