@@ -169,9 +169,7 @@ def _read(file: Path, kind: type[Model]) -> Model:
         return kind.model_validate_json(file.read_bytes())
     except ValidationError as error:
         problem = validation_message(str(file), error)
-        raise ResultsError(
-            f"{problem}; without that file --resume runs the trial again"
-        ) from error
+        raise ResultsError(f"{problem}; without that file --resume runs the trial again") from error
     except OSError as error:
         raise ResultsError(f"cannot read {file}: {error.strerror}") from error
 
