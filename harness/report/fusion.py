@@ -138,7 +138,10 @@ def fuse(
         block_count=_FIRST_BLOCKS,
         device=core.Device("CPU:0"),
     )
-    matrix = core.Tensor(intrinsics.matrix())
+    matrix = intrinsics.matrix()
+    # Integration cuts the projection of a voxel off to a whole pixel instead of rounding it.
+    projection = core.Tensor(matrix + np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]))
+    matrix = core.Tensor(matrix)
     for image, pose in zip(images, camera_to_world, strict=True):
         if not (image.depth > 0).any():
             continue
@@ -148,7 +151,7 @@ def fuse(
         blocks = grid.compute_unique_block_coordinates(
             depth, matrix, extrinsics, 1.0, DEPTH_LIMIT, _TRUNCATION_VOXELS
         )
-        grid.integrate(blocks, depth, colour, matrix, extrinsics, 1.0, DEPTH_LIMIT, _TRUNCATION_VOXELS)
+        grid.integrate(blocks, depth, colour, projection, extrinsics, 1.0, DEPTH_LIMIT, _TRUNCATION_VOXELS)
     mesh = grid.extract_triangle_mesh(_LEAST_WEIGHT)
     return Surface(
         mesh.vertex.positions.numpy().astype(np.float32),
