@@ -40,7 +40,10 @@ class OrbSlam3Options:
         mono_wait_periods: Longest time, in periods of the sensor, to wait after a frame of mode ``mono``
             until the mapping threads have finished what the frame gave them. At 0, fed as fast as it takes
             frames, monocular ORB-SLAM3 gets no new keyframes in and is soon lost.
-        rgbd_wait_periods: The same for mode ``rgbd``, which does well without.
+        rgbd_wait_periods: The same for mode ``rgbd``. At 1 the mapping threads get the time they would have
+            had at the sensor's rate, and no more. At 0, on 266 frames of TUM freiburg1_xyz at 10 Hz, frames
+            go through at 36 instead of 15 a second, but in one of three runs two frames were lost, and the
+            median ATE was 1.08 instead of 1.02 cm.
     """
 
     vocabulary: str = TRAINED
@@ -52,7 +55,7 @@ class OrbSlam3Options:
     baseline: float = 0.08
     close_depth: float = 40.0
     mono_wait_periods: float = 5.0
-    rgbd_wait_periods: float = 0.0
+    rgbd_wait_periods: float = 1.0
 
     def __post_init__(self) -> None:
         if self.features < 100:
