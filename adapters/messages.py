@@ -55,6 +55,14 @@ class FinalAnswer:
     peak_memory_bytes: int
 
 
+@dataclass(frozen=True)
+class FrameStamp:
+    """What must be remembered of a frame to tell whether the next one comes after it."""
+
+    index: int
+    timestamp_ns: int
+
+
 def capabilities_message(capabilities: Capabilities) -> Message:
     """Answer to ``hello``."""
     fields = asdict(capabilities) | {"modes": [mode.value for mode in capabilities.modes]}
@@ -127,7 +135,7 @@ def frame_message(frame: RgbdFrame) -> Message:
     return Message(MessageType.FRAME, {"index": frame.index, "timestamp_ns": frame.timestamp_ns}, arrays)
 
 
-def parse_frame(message: Message, request: StartRequest, previous: RgbdFrame | None) -> RgbdFrame:
+def parse_frame(message: Message, request: StartRequest, previous: FrameStamp | None) -> RgbdFrame:
     """Read a frame.
 
     Raises:

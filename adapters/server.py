@@ -13,11 +13,12 @@ from collections.abc import Sequence
 
 import zmq
 
-from adapters.backend import Backend, BackendInputError, RgbdFrame, StartRequest
+from adapters.backend import Backend, BackendInputError, StartRequest
 from adapters.errors import ProtocolViolationError
 from adapters.messages import (
     Acknowledgement,
     FinalAnswer,
+    FrameStamp,
     acknowledgement_message,
     capabilities_message,
     parse_frame,
@@ -40,7 +41,7 @@ class Conversation:
         self._backend = backend
         self._capabilities = backend.capabilities()
         self._request: StartRequest | None = None
-        self._previous: RgbdFrame | None = None
+        self._previous: FrameStamp | None = None
         self.over = False
 
     def answer(self, parts: Sequence[bytes | memoryview]) -> Message:
@@ -79,7 +80,7 @@ class Conversation:
         started = time.perf_counter()
         result = self._backend.track(frame)
         milliseconds = (time.perf_counter() - started) * 1e3
-        self._previous = RgbdFrame(frame.index, frame.timestamp_ns, frame.rgb[:0])  # not its images
+        self._previous = FrameStamp(frame.index, frame.timestamp_ns)
         return acknowledgement_message(Acknowledgement(frame.index, result, milliseconds))
 
 

@@ -1,6 +1,7 @@
 """What protocol and runtime add to a frame, against calling the same backend in this process.
 
-``python benchmarks/protocol_overhead.py [--backend orbslam3] [--sequence demo_flat] [--frames 120]``
+``python benchmarks/protocol_overhead.py [--backend orbslam3] [--sequence demo_flat] [--frames 120]
+[--set OPTION=VALUE]``
 
 Both ways are fed the same frames, decoded beforehand, one run after the other, several times in turn.
 Printed are the time per frame either way, the time a frame spends between harness and backend (round trip
@@ -13,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import yaml
 
 from adapters.adapter import Adapter
 from adapters.backend import CameraIntrinsics, Mode, RgbdFrame, StartRequest
@@ -79,6 +81,7 @@ def main() -> None:
     parser.add_argument("--sequence", default="demo_flat")
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="OPTION=VALUE")
     arguments = parser.parse_args()
 
     context = reader_context()
@@ -86,7 +89,10 @@ def main() -> None:
     sequence = open_sequence(entry, context)
     frames = decoded(sequence, arguments.frames)
     adapter = BACKENDS.load(arguments.backend)()
-    options = adapter.prepare({}, cache_directory())
+    chosen = dict(setting.split("=", 1) for setting in arguments.settings)
+    options = adapter.prepare(
+        {name: yaml.safe_load(value) for name, value in chosen.items()}, cache_directory()
+    )
     camera = CameraIntrinsics(**vars(sequence.info.intrinsics))
     rate = NANOSECONDS_PER_SECOND / sequence.info.frame_period_ns
 

@@ -25,6 +25,12 @@ def seconds_text_to_nanoseconds(text: str) -> int:
     Raises:
         ValueError: The text is no finite decimal number or lies outside the range of 64-bit nanoseconds.
     """
+    whole, _, fraction = text.partition(".")
+    # Nearly all time stamps are of this plain form, for which whole numbers do, five times as fast.
+    if len(whole) <= 10 and len(fraction) <= 9 and text.isascii() and whole.isdigit() and fraction.isdigit():
+        nanoseconds = int(whole + fraction.ljust(9, "0"))
+        if nanoseconds <= _LARGEST_NANOSECONDS:
+            return nanoseconds
     if len(text) > _LONGEST_TEXT or not _DECIMAL_SECONDS.fullmatch(text):
         raise ValueError(f"'{text[:_LONGEST_TEXT]}' is not a time stamp in seconds")
     seconds = Decimal(text)
