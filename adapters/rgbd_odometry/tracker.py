@@ -17,6 +17,8 @@ from adapters.rgbd_odometry.patient_open3d import o3d
 from adapters.rgbd_odometry.rotations import rotation_angle
 
 _LEAST_VALID_DEPTH = 0.05
+# Ray casting estimates the range of depth in tiles of this many pixels a side.
+_TILE = 8
 
 
 class Attempt(Enum):
@@ -72,12 +74,12 @@ class FrameToModelTracker:
             Camera to world, float64 [4, 4]; None when the frame could not be placed.
         """
         stride = self._options.stride
-        depth = np.ascontiguousarray(depth[::stride, ::stride])
+        depth = np.ascontiguousarray(_whole_tiles(depth[::stride, ::stride]))
         depth[(depth < self._options.nearest_depth) | (depth > self._options.farthest_depth)] = 0.0
         if np.count_nonzero(depth) < _LEAST_VALID_DEPTH * depth.size:
             self._give_up()
             return None
-        colour = np.ascontiguousarray(rgb[::stride, ::stride])
+        colour = np.ascontiguousarray(_whole_tiles(rgb[::stride, ::stride]))
         image = _rgbd_image(colour, depth)
         if self.has_model:
             pose = self._place(image, depth.shape, self._promising(colour, depth))
@@ -172,6 +174,12 @@ class FrameToModelTracker:
             np.linalg.norm(motion[:3, 3]) <= self._options.largest_translation
             and np.degrees(rotation_angle(motion[:3, :3])) <= self._options.largest_rotation
         )
+
+
+def _whole_tiles(image: NDArray[Any]) -> NDArray[Any]:
+    """The image without the last rows and columns that fill no tile: Open3D's ray casting hangs on those."""
+    rows, columns = (length - length % _TILE for length in image.shape[:2])
+    return image[:rows, :columns]
 
 
 def _rgbd_image(rgb: NDArray[np.uint8], depth: NDArray[np.float32]) -> "o3d.t.geometry.RGBDImage":
