@@ -33,9 +33,17 @@ def choose_runtime(adapter: Adapter, choice: RuntimeChoice) -> tuple[Runtime | N
     return None, "; ".join(reasons)
 
 
-def why_not_here(adapter: Adapter, choice: RuntimeChoice = RuntimeChoice.AUTO) -> str | None:
-    """Why a backend cannot run on this machine, in a sentence; None when it can."""
-    return choose_runtime(adapter, choice)[1] or lacking_hardware(adapter.needs)
+def why_not_here(
+    adapter: Adapter, choice: RuntimeChoice = RuntimeChoice.AUTO, needs: ResourceNeeds | None = None
+) -> str | None:
+    """Why a backend cannot run on this machine, in a sentence; None when it can.
+
+    Args:
+        adapter: The backend.
+        choice: How it is to be started.
+        needs: What it is given, where that is not what it asks for.
+    """
+    return choose_runtime(adapter, choice)[1] or lacking_hardware(needs or adapter.needs)
 
 
 def lacking_hardware(needs: ResourceNeeds, machine: Hardware | None = None) -> str | None:

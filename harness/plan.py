@@ -8,7 +8,7 @@ from typing import Any
 from adapters.adapter import Adapter, ResourceNeeds
 from adapters.backend import Mode
 from adapters.errors import AdapterError
-from harness.backends import BACKENDS, choose_runtime, lacking_hardware
+from harness.backends import BACKENDS, why_not_here
 from harness.configuration import ExperimentConfiguration
 from harness.errors import ConfigurationError
 from harness.planned import ExperimentPlan, PlannedTrial
@@ -125,8 +125,7 @@ def _prepare(
     needs = adapter.needs
     if configuration.memory_limit_bytes is not None:
         needs = replace(needs, memory_bytes=configuration.memory_limit_bytes)
-    _, reason = choose_runtime(adapter, configuration.runtime)
-    reason = reason or lacking_hardware(needs)
+    reason = why_not_here(adapter, configuration.runtime, needs)
     if reason is None:
         announce(f"preparing backend {name}")
         try:
