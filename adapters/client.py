@@ -13,6 +13,7 @@ from adapters.messages import (
     Acknowledgement,
     FinalAnswer,
     frame_message,
+    images_message,
     parse_acknowledgement,
     parse_capabilities,
     parse_result,
@@ -52,6 +53,7 @@ class BackendClient:
         self._limits = limits
         self._sent_indices: list[int] = []
         self._sent_timestamps_ns: list[int] = []
+        self._ahead: RgbdFrame | None = None
 
     def hello(self) -> Capabilities:
         """Ask who is there."""
@@ -62,12 +64,23 @@ class BackendClient:
         """Have the backend load everything."""
         self._ask(start_message(request), MessageType.READY, self._limits.start_s)
 
-    def track(self, frame: RgbdFrame) -> Acknowledgement:
-        """Send a frame and wait for its answer."""
+    def track(self, frame: RgbdFrame, upcoming: RgbdFrame | None = None) -> Acknowledgement:
+        """Send a frame and wait for its answer.
+
+        Args:
+            frame: The frame.
+            upcoming: The frame that will be tracked next, where it is known already: its images travel while
+                the backend works on this one.
+        """
         phase = f"on frame {frame.index}"
+        message = frame_message(frame, images_ahead=frame is self._ahead)
         self._sent_indices.append(frame.index)
         self._sent_timestamps_ns.append(frame.timestamp_ns)
-        answer = self._ask(frame_message(frame), MessageType.ACK, self._limits.frame_s, phase)
+        self._connection.send(encode(message), self._limits.frame_s, phase)
+        self._ahead = upcoming
+        if upcoming is not None:
+            self._connection.send(encode(images_message(upcoming)), self._limits.frame_s, phase)
+        answer = self._receive(MessageType.ACK, self._limits.frame_s, phase)
         return parse_acknowledgement(answer, frame.index)
 
     def finish(self) -> FinalAnswer:
@@ -75,11 +88,12 @@ class BackendClient:
         answer = self._ask(Message(MessageType.FINISH), MessageType.RESULT, self._limits.finish_s)
         return parse_result(answer, self._sent_indices, np.asarray(self._sent_timestamps_ns, dtype=np.int64))
 
-    def _ask(
-        self, message: Message, expected: MessageType, limit_s: float, phase: str | None = None
-    ) -> Message:
-        phase = phase or f"after '{message.kind.value}'"
+    def _ask(self, message: Message, expected: MessageType, limit_s: float) -> Message:
+        phase = f"after '{message.kind.value}'"
         self._connection.send(encode(message), limit_s, phase)
+        return self._receive(expected, limit_s, phase)
+
+    def _receive(self, expected: MessageType, limit_s: float, phase: str) -> Message:
         parts = self._connection.receive(time.monotonic() + limit_s, phase)
         if parts is None:
             raise silence(limit_s, phase)

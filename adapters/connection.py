@@ -63,13 +63,21 @@ class Connection:
         deadline = time.monotonic() + limit_s
         # Nothing can be sent before the backend has connected or after it is gone. Words that it left are
         # for whoever receives next.
-        while not self._socket.poll(_LOOK_AFTER_MS, zmq.POLLOUT):
+        while not self._send_if_taken(parts):
             if self._socket.poll(0):
                 return
             self._raise_failure(phase)
             if time.monotonic() > deadline:
                 raise silence(limit_s, phase)
-        self._socket.send_multipart(parts, copy=False)
+
+    def _send_if_taken(self, parts: Parts) -> bool:
+        if not self._socket.poll(_LOOK_AFTER_MS, zmq.POLLOUT):
+            return False
+        try:
+            self._socket.send_multipart(parts, flags=zmq.DONTWAIT, copy=False)
+        except zmq.Again:  # it was there a moment ago and is gone
+            return False
+        return True
 
     def receive(self, until: float, phase: str) -> Parts | None:
         """Wait for a message up to a moment of the monotonic clock; None when none has come by then.

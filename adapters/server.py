@@ -18,10 +18,12 @@ from adapters.errors import ProtocolViolationError
 from adapters.messages import (
     Acknowledgement,
     FinalAnswer,
+    FrameImages,
     FrameStamp,
     acknowledgement_message,
     capabilities_message,
     parse_frame,
+    parse_images,
     parse_start,
     result_message,
 )
@@ -42,10 +44,14 @@ class Conversation:
         self._capabilities = backend.capabilities()
         self._request: StartRequest | None = None
         self._previous: FrameStamp | None = None
+        self._ahead: FrameImages | None = None
         self.over = False
 
-    def answer(self, parts: Sequence[bytes | memoryview]) -> Message:
-        """Answer one message; whatever goes wrong becomes an ``error`` and ends the conversation."""
+    def answer(self, parts: Sequence[bytes | memoryview]) -> Message | None:
+        """Answer one message, or None when it wants no answer.
+
+        Whatever goes wrong becomes an ``error`` and ends the conversation.
+        """
         try:
             message = decode(parts)
             answer = self._answer(message)
@@ -55,10 +61,10 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - the SLAM system may raise anything; the harness must be told
             _log.exception("the backend failed")
             answer = Message(MessageType.ERROR, {"message": f"{type(error).__name__}: {error}"})
-        self.over = answer.kind in (MessageType.ERROR, MessageType.RESULT)
+        self.over = answer is not None and answer.kind in (MessageType.ERROR, MessageType.RESULT)
         return answer
 
-    def _answer(self, message: Message) -> Message:
+    def _answer(self, message: Message) -> Message | None:
         if message.kind is MessageType.HELLO:
             return capabilities_message(self._capabilities)
         if message.kind is MessageType.START and self._request is None:
@@ -66,6 +72,9 @@ class Conversation:
             self._backend.start(request)
             self._request = request
             return Message(MessageType.READY)
+        if message.kind is MessageType.IMAGES and self._request is not None and self._ahead is None:
+            self._ahead = parse_images(message, self._request)
+            return None
         if message.kind is MessageType.FRAME and self._request is not None:
             return self._track(message, self._request)
         if message.kind is MessageType.FINISH and self._request is not None:
@@ -76,7 +85,8 @@ class Conversation:
         raise ProtocolViolationError(f"'{message.kind.value}' was not expected at this point")
 
     def _track(self, message: Message, request: StartRequest) -> Message:
-        frame = parse_frame(message, request, self._previous)
+        frame = parse_frame(message, request, self._previous, self._ahead)
+        self._ahead = None
         started = time.perf_counter()
         result = self._backend.track(frame)
         milliseconds = (time.perf_counter() - started) * 1e3
@@ -94,7 +104,9 @@ def serve(backend: Backend, endpoint: str) -> None:
         conversation = Conversation(backend)
         while not conversation.over:
             parts = [part.buffer for part in socket.recv_multipart(copy=False)]
-            socket.send_multipart(encode(conversation.answer(parts)), copy=False)
+            answer = conversation.answer(parts)
+            if answer is not None:
+                socket.send_multipart(encode(answer), copy=False)
     finally:
         backend.close()
         socket.close()

@@ -210,6 +210,16 @@ def check_ends_clearly_on_black_frames_without_depth(bench: Bench) -> None:
         raise CheckFailedError("reports tracking as ok on black frames without depth")
 
 
+def check_takes_images_ahead_of_their_frame(bench: Bench) -> None:
+    """Every frame is answered when its images came while the backend worked on the frame before."""
+    frames = list(bench.frames())
+    with bench.running() as (connection, _):
+        client = bench.client(connection)
+        for frame, upcoming in zip(frames, [*frames[1:], None], strict=True):
+            client.track(frame, upcoming)
+        client.finish()
+
+
 def check_repeats_itself_when_it_says_so(bench: Bench) -> None:
     """A backend that calls itself deterministic gives the same bits twice."""
     if not bench.adapter.capabilities().deterministic:
@@ -365,6 +375,7 @@ CHECKS: tuple[Check, ...] = (
     check_runs_a_sequence_to_its_end,
     check_ends_clearly_after_a_single_frame,
     check_ends_clearly_on_black_frames_without_depth,
+    check_takes_images_ahead_of_their_frame,
     check_repeats_itself_when_it_says_so,
     check_refuses_another_protocol_version,
     check_refuses_garbage_bytes,

@@ -5,7 +5,7 @@ A bounded number of frames is in memory, however long the sequence is.
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -81,6 +81,10 @@ class _Predicted:
     perception_ms: float
 
 
+#: A frame to hand over, and the one after it where that is known.
+_Turn = tuple[_Predicted, RgbdFrame | None]
+
+
 def feed(
     plan: FeedingPlan,
     client: BackendClient,
@@ -104,15 +108,17 @@ def feed(
     """
     frames = (_frames_in_turn if how is Feed.LOCKSTEP else _frames_at_sensor_rate)(plan, log)
     with closing(frames):
-        for predicted in frames:
-            _hand_over(predicted, client, log)
+        for predicted, upcoming in frames:
+            _hand_over(predicted, upcoming, client, log)
             progress(predicted.frame.index + 1, plan.frames)
 
 
-def _hand_over(predicted: _Predicted, client: BackendClient, log: FeedingLog) -> None:
+def _hand_over(
+    predicted: _Predicted, upcoming: RgbdFrame | None, client: BackendClient, log: FeedingLog
+) -> None:
     frame = predicted.frame
     sent = time.perf_counter()
-    answer = client.track(frame)
+    answer = client.track(frame, upcoming)
     log.round_trip_ms.append((time.perf_counter() - sent) * 1e3)
     log.reading_ms.append(predicted.reading_ms)
     log.perception_ms.append(predicted.perception_ms)
@@ -151,7 +157,7 @@ def _imu_rows(samples: ImuSamples) -> NDArray[np.float64]:
     return np.hstack([seconds, samples.gyroscope, samples.accelerometer])
 
 
-def _frames_in_turn(plan: FeedingPlan, log: FeedingLog) -> Generator[_Predicted]:
+def _frames_in_turn(plan: FeedingPlan, log: FeedingLog) -> Generator[_Turn]:
     """Every frame, read and predicted by another thread while the backend works on those before."""
     stamps = plan.sequence.info.timestamps_ns
     ahead: deque[Future[_Predicted]] = deque()
@@ -160,12 +166,20 @@ def _frames_in_turn(plan: FeedingPlan, log: FeedingLog) -> Generator[_Predicted]
             previous_ns = int(stamps[index - 1]) if index else None
             ahead.append(thread.submit(_predict, plan, index, previous_ns))
             if len(ahead) > FRAMES_AHEAD:
-                yield _result(ahead.popleft(), plan)
+                yield _result(ahead.popleft(), plan), _ready(ahead)
         while ahead:
-            yield _result(ahead.popleft(), plan)
+            yield _result(ahead.popleft(), plan), _ready(ahead)
 
 
-def _frames_at_sensor_rate(plan: FeedingPlan, log: FeedingLog) -> Generator[_Predicted]:
+def _ready(ahead: Iterable[Future[_Predicted]]) -> RgbdFrame | None:
+    """The next frame, when it is there already."""
+    upcoming = next(iter(ahead), None)
+    if upcoming is None or not upcoming.done() or upcoming.exception() is not None:
+        return None
+    return upcoming.result().frame
+
+
+def _frames_at_sensor_rate(plan: FeedingPlan, log: FeedingLog) -> Generator[_Turn]:
     """Always the newest frame that has left the sensor; those that left meanwhile are dropped and counted."""
     stamps = plan.sequence.info.timestamps_ns[: plan.frames]
     leaves_at_s = (stamps - stamps[0]) / NANOSECONDS_PER_SECOND
@@ -183,7 +197,7 @@ def _frames_at_sensor_rate(plan: FeedingPlan, log: FeedingLog) -> Generator[_Pre
             predicted = _result(thread.submit(_predict, plan, index, previous_ns), plan)
             previous_ns = predicted.frame.timestamp_ns
             index += 1
-            yield predicted
+            yield predicted, None
 
 
 @contextmanager

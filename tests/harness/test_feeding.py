@@ -66,13 +66,16 @@ class CountedSequence(Sequence):
 
 
 class ListeningClient:
-    """Keeps what it is sent."""
+    """Keeps what it is sent, and waits a while with every answer."""
 
-    def __init__(self):
-        self.frames = []
+    def __init__(self, seconds=0.0):
+        self.seconds = seconds
+        self.frames, self.upcoming = [], []
 
-    def track(self, frame):
+    def track(self, frame, upcoming=None):
         self.frames.append(frame)
+        self.upcoming.append(upcoming)
+        time.sleep(self.seconds)
         return Acknowledgement(frame.index, TrackingResult(TrackingState.OK), 1.0)
 
 
@@ -119,6 +122,20 @@ def test_frames_arrive_in_order_with_depth_and_imu():
         assert before.timestamp_ns / 1e9 < seconds[0]
         assert seconds[-1] == pytest.approx(frame.timestamp_ns / 1e9)
         assert frame.depth is not None
+
+
+def test_a_slow_backend_is_handed_the_images_of_the_next_frame_ahead():
+    client = ListeningClient(seconds=0.05)
+    fed(CountedSequence(10), client)
+    assert client.upcoming[-1] is None
+    for upcoming, frame in zip(client.upcoming[1:-1], client.frames[2:], strict=True):
+        assert upcoming is frame
+
+
+def test_at_sensor_rate_no_images_are_sent_ahead():
+    client = ListeningClient()
+    fed(CountedSequence(5), client, how=Feed.REALTIME)
+    assert client.upcoming == [None] * len(client.frames)
 
 
 def test_mono_mode_sends_no_depth():
