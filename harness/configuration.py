@@ -37,13 +37,16 @@ class RuntimeChoice(StrEnum):
 #: What is named twice is meant once.
 Names = Annotated[tuple[str, ...], AfterValidator(lambda names: tuple(dict.fromkeys(names)))]
 
+#: By name of backend or module, then by name of the option.
+Options = dict[str, dict[str, JsonValue]]
+
 
 class ExperimentConfiguration(FrozenModel):
     """Everything the user decides about an experiment.
 
     Attributes:
         sequences: Names of sets, sequences of sets, or directories.
-        perception: Names of perception modules.
+        perception: Perception modules, each a name or ``NAME:ARGUMENT``.
         backends: Names of backends; empty means every backend that can run here.
         runs: Repetitions of every combination.
         seed: Run ``r`` of every combination gets ``seed + r``.
@@ -52,6 +55,7 @@ class ExperimentConfiguration(FrozenModel):
         trial_limit_s: How long a whole trial may take, everything included.
         memory_limit_bytes: For every backend, instead of what each asks for.
         backend_options: Per backend, options that override its defaults.
+        perception_options: The same per perception module.
     """
 
     schema_version: Literal[1] = 1
@@ -68,11 +72,12 @@ class ExperimentConfiguration(FrozenModel):
     predict_limit_s: FiniteFloat = Field(default=120.0, gt=0)
     trial_limit_s: FiniteFloat = Field(default=4 * 3600.0, gt=0)
     memory_limit_bytes: int | None = Field(default=None, gt=0)
-    backend_options: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    backend_options: Options = Field(default_factory=dict)
+    perception_options: Options = Field(default_factory=dict)
 
-    @field_validator("backend_options")
+    @field_validator("backend_options", "perception_options")
     @classmethod
-    def _finite(cls, options: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
+    def _finite(cls, options: Options) -> Options:
         json.dumps(options, allow_nan=False)  # raises ValueError for NaN and infinity
         return options
 

@@ -13,6 +13,7 @@ from harness.executor import Executor, Listener
 from harness.findings import record_without_findings
 from harness.record import RunRecord, Status
 from harness.store import ExperimentDirectory
+from perception.choice import parse_choice
 
 RUNS_DIRECTORY = Path("results/runs")
 _LOCK_FILE = ".lock"
@@ -42,7 +43,8 @@ class ExperimentOutcome:
 
 def new_experiment_path(configuration: ExperimentConfiguration, runs_directory: Path) -> Path:
     """A directory named by time and by what is compared, not used yet."""
-    subject = "-".join([Path(configuration.sequences[0]).name, *configuration.perception])
+    modules = [parse_choice(text).label for text in configuration.perception]
+    subject = "-".join([Path(configuration.sequences[0]).name, *modules])
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{subject}".replace(":", "_").replace("/", "_")
     path, attempt = runs_directory / name, 1
     while path.exists():

@@ -13,8 +13,10 @@ from harness.configuration import ExperimentConfiguration
 from harness.errors import ConfigurationError
 from harness.planned import ExperimentPlan, PlannedTrial
 from harness.record import Status, TrialKey
+from harness.store import directory_name
+from perception.choice import ModuleChoice, parse_choice
 from perception.errors import ModuleFailedError, PerceptionError
-from perception.guarded import GuardedModule, load_module
+from perception.guarded import GuardedModule, create_module
 from sequences.errors import SequenceError
 from sequences.model import SequenceInfo
 from sequences.reader import ReaderContext
@@ -62,12 +64,12 @@ def plan_trials(
         ConfigurationError: A name is unknown or an option impossible; nothing has been started.
         SequenceError: No sequence of that name, or ``HARNESS_DATA`` is needed and not set.
     """
-    modules = [load_module(name) for name in configuration.perception]
+    modules = [(choice, create_module(choice)) for choice in choose_modules(configuration)]
     entries = resolve(list(configuration.sequences), context)
     backends = _choose_backends(configuration, context, announce)
     trials: list[PlannedTrial] = []
     for sequence in (_open(entry, context) for entry in entries):
-        for module in modules:
+        for choice, module in modules:
             outcome = _outputs(sequence, module)
             for backend in backends:
                 mode, verdict, reason = _decide(outcome, module.name, backend)
@@ -79,6 +81,7 @@ def plan_trials(
                             backend=backend.name,
                             run=run,
                         ),
+                        perception=choice,
                         entry=sequence.entry,
                         mode=mode,
                         seed=configuration.seed + run,
@@ -93,6 +96,31 @@ def plan_trials(
     if not trials:
         raise ConfigurationError("there is nothing to run: no backend is installed")
     return ExperimentPlan(trials=tuple(trials))
+
+
+def choose_modules(configuration: ExperimentConfiguration) -> list[ModuleChoice]:
+    """The perception modules of an experiment.
+
+    Raises:
+        ConfigurationError: Options are for none of them, or two could not be told apart.
+    """
+    choices = []
+    for text in configuration.perception:
+        options = configuration.perception_options.get(text.partition(":")[0])
+        choices.append(parse_choice(text, options))
+    for name in configuration.perception_options:
+        if name not in {choice.module for choice in choices}:
+            raise ConfigurationError(
+                f"options are given for perception module '{name}', which is not in the experiment"
+            )
+    names = [directory_name(choice.label) for choice in choices]
+    for choice, name in zip(choices, names, strict=True):
+        if names.count(name) > 1:
+            raise ConfigurationError(
+                f"two perception modules would both be called '{choice.label}' in the results; "
+                "give their files other names"
+            )
+    return choices
 
 
 def _choose_backends(

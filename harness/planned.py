@@ -7,6 +7,7 @@ from pydantic import Field
 from adapters.adapter import ResourceNeeds
 from adapters.backend import Mode
 from harness.record import FrozenModel, Status, TrialKey
+from perception.choice import ModuleChoice
 from sequences.sequence_sets import SequenceEntry
 
 
@@ -15,6 +16,7 @@ class PlannedTrial(FrozenModel):
 
     Attributes:
         key: Which trial it is.
+        perception: Its perception module, of which the key has the label.
         entry: How its sequence is opened.
         mode: What the backend is fed with; None when the trial will not run.
         seed: For every random number in it.
@@ -26,6 +28,7 @@ class PlannedTrial(FrozenModel):
     """
 
     key: TrialKey
+    perception: ModuleChoice
     entry: SequenceEntry
     mode: Mode | None = None
     seed: int

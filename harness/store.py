@@ -32,6 +32,12 @@ WORKER_LOG_FILE = "worker.log"
 BACKEND_LOG_FILE = "backend.log"
 
 
+def directory_name(label: str) -> str:
+    """A name in the results as a name on disk; a module may be called by a file ("onnx:model")."""
+    name = re.sub(r"[^\w.+-]", "_", label)
+    return name if name.strip(".") else name.replace(".", "_")
+
+
 @dataclass(frozen=True)
 class ExperimentDirectory:
     """The results of one experiment on disk.
@@ -122,8 +128,7 @@ class ExperimentDirectory:
 
     def trial_directory(self, key: TrialKey) -> Path:
         """Where the files of a trial are."""
-        # A module may be named by a file ("onnx:model.onnx"); that is no name for a directory.
-        parts = (re.sub(r"[^\w.+-]", "_", part) for part in key.group())
+        parts = (directory_name(part) for part in key.group())
         return self.path.joinpath(TRIALS_DIRECTORY, *parts, f"run-{key.run}")
 
     def record(self, key: TrialKey) -> RunRecord | None:

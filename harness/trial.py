@@ -34,7 +34,7 @@ from harness.store import (
     ExperimentDirectory,
 )
 from perception.errors import PerceptionError
-from perception.guarded import load_module
+from perception.guarded import create_module
 from sequences.errors import SequenceError
 from sequences.model import NANOSECONDS_PER_SECOND, GroundTruth, Sequence, SequenceInfo
 from sequences.reader import ReaderContext
@@ -150,17 +150,19 @@ class TrialRun:
         output_directory: Path,
     ) -> FinalAnswer:
         found, trial = self._found, self._trial
-        module = load_module(trial.key.perception)
+        module = create_module(trial.perception)
         outputs = module.outputs(sequence.info)
-        found.perception = {
-            "name": module.name,
-            "outputs": sorted(outputs),
-            "reads_sensor": module.reads_sensor,
-            "details": module.describe(),
-        }
         assert trial.mode is not None, "trials without a mode are never started"
         with self._phase("start"):
             self._progress("starting", 0, frames)
+            module.load()
+            found.perception = {
+                "name": module.name,
+                "choice": asdict(trial.perception),
+                "outputs": sorted(outputs),
+                "reads_sensor": module.reads_sensor,
+                "details": module.describe(),
+            }
             client.start(start_request(trial, sequence.info, output_directory))
         with self._phase("tracking"):
             plan = FeedingPlan(

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from perception.choice import ModuleChoice
 from perception.errors import ModuleFailedError, PerceptionError
 from perception.module import PERCEPTION_MODULES, PerceptionModule, Prediction
 from sequences.model import Frame, SequenceInfo
@@ -31,6 +32,10 @@ class GuardedModule:
         self._promised = _guarded(self.name, lambda: self._module.outputs(sequence))
         return self._promised
 
+    def load(self) -> None:
+        """Load what predicting needs."""
+        _guarded(self.name, self._module.load)
+
     def predict(self, frame: Frame) -> Prediction:
         """Predict one frame; a module that does not read the sensor is not shown what it recorded."""
         seen = frame if self.reads_sensor else frame.without_sensor()
@@ -48,15 +53,21 @@ class GuardedModule:
         return description
 
 
-def load_module(name: str) -> GuardedModule:
-    """Create the module behind a name.
+def create_module(choice: ModuleChoice) -> GuardedModule:
+    """Create the module that was asked for.
 
     Raises:
         UnknownNameError: There is none of that name.
-        PerceptionError: It cannot be created.
+        PerceptionError: It cannot be created with this argument and these options.
     """
-    kind = PERCEPTION_MODULES.load(name)
-    return GuardedModule(name, _guarded(name, kind))
+    kind = PERCEPTION_MODULES.load(choice.module)
+    try:
+        module = _guarded(choice.label, lambda: kind.create(choice.argument, choice.options))
+    except ModuleFailedError:
+        raise
+    except PerceptionError as error:
+        raise PerceptionError(f"perception '{choice.label}': {error}") from error
+    return GuardedModule(choice.label, module)
 
 
 def _guarded(where: str, call: Callable[[], Result]) -> Result:

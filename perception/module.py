@@ -1,12 +1,14 @@
 """The interface of a perception module: a frame in, a prediction out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from perception.errors import PerceptionError
 from sequences.model import Frame, SequenceInfo
 from sequences.registry import Registry
 
@@ -41,12 +43,38 @@ class PerceptionModule(ABC):
 
     reads_sensor: ClassVar[bool] = False
 
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> "PerceptionModule":
+        """Create the module. One that takes an argument or options overrides this.
+
+        Nothing heavy happens here: a plan creates modules only to ask for their outputs.
+
+        Args:
+            argument: What the user wrote behind ``NAME:``, for example a file of weights.
+            options: What the user set with ``--set NAME.OPTION=VALUE``.
+
+        Raises:
+            PerceptionError: Argument or options cannot be worked with.
+        """
+        if argument is not None:
+            raise PerceptionError(f"nothing can stand behind its name, got ':{argument}'")
+        if options:
+            raise PerceptionError(f"it has no options, got {', '.join(options)}")
+        return cls()
+
     @abstractmethod
     def outputs(self, sequence: SequenceInfo) -> frozenset[str]:
         """Names of the fields of ``Prediction`` that are filled in on this sequence.
 
         Raises:
             PerceptionError: The sequence lacks what the module needs.
+        """
+
+    def load(self) -> None:  # noqa: B027 - most modules have nothing to load
+        """Load what predicting needs, so that the first frame is as fast as the others. Called once.
+
+        Raises:
+            PerceptionError: It cannot be loaded.
         """
 
     @abstractmethod
@@ -58,7 +86,10 @@ class PerceptionModule(ABC):
         """
 
     def describe(self) -> dict[str, Any]:
-        """What a record must hold to repeat the predictions: versions, weights digest, options."""
+        """What a record must hold to repeat the predictions: versions, weights digest, options.
+
+        Asked after ``load``.
+        """
         return {}
 
 

@@ -36,7 +36,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.command()
 @click.option("--config", "config_file", type=_EXISTING_FILE, help="YAML file; options override it.")
 @click.option("--seqs", "sequences", callback=_names, metavar="A,B", help="Sets, sequences or directories.")
-@click.option("--perception", callback=_names, metavar="A,B", help="Perception modules.")
+@click.option("--perception", callback=_names, metavar="A,B", help="Perception modules: NAME or NAME:FILE.")
 @click.option("--backends", callback=_names, metavar="A,B", help="Default: all that can run here.")
 @click.option("--runs", type=int, help="Repetitions of every combination (default 1).")
 @click.option("--seed", type=int, help="Seed of the first run (default 0).")
@@ -50,8 +50,8 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     "--set",
     "settings",
     multiple=True,
-    metavar="BACKEND.OPTION=VALUE",
-    help="An option of a backend; repeatable.",
+    metavar="NAME.OPTION=VALUE",
+    help="An option of a backend or a perception module; repeatable.",
 )
 @click.option("--output", type=_DIRECTORY, help="Directory of the experiment (default: a new one).")
 @click.option("--resume", type=_DIRECTORY, metavar="DIR", help="Continue an experiment that was cut off.")
@@ -104,21 +104,30 @@ def _configuration(options: dict[str, Any]) -> ExperimentConfiguration:
                 f"say which {name} to use: {option} NAME, or '{name}: [NAME]' in --config"
             )
     configuration = make_configuration(values)
-    backend_options = {name: dict(chosen) for name, chosen in configuration.backend_options.items()}
-    for backend, option, value in settings:
-        backend_options.setdefault(backend, {})[option] = value
-    return make_configuration(configuration.model_dump() | {"backend_options": backend_options})
+    values = configuration.model_dump()
+    modules = {text.partition(":")[0] for text in configuration.perception}
+    for name, option, value in settings:
+        kind = "perception_options" if name in modules else "backend_options"
+        values[kind].setdefault(name, {})[option] = value
+    return make_configuration(values)
 
 
 def _parse_setting(setting: str) -> tuple[str, str, Any]:
     match = re.fullmatch(r"([^.=]+)\.([^=]+)=(.*)", setting)
     if match is None:
-        raise ConfigurationError(
-            f"--set {setting}: expected BACKEND.OPTION=VALUE, as in orbslam3.features=2000"
-        )
-    backend, option, value = match.groups()
+        raise ConfigurationError(f"--set {setting}: expected NAME.OPTION=VALUE, as in orbslam3.features=2000")
+    name, option, value = match.groups()
+    return name, option, parse_value(setting, value)
+
+
+def parse_value(setting: str, value: str) -> Any:
+    """The value of an option, written as in YAML.
+
+    Raises:
+        ConfigurationError: It is none; ``setting`` says which.
+    """
     try:
-        return backend, option, yaml.safe_load(value)
+        return yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"--set {setting}: '{value}' is no value: {error}") from error
 

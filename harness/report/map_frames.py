@@ -11,8 +11,9 @@ from harness.evaluation import TimedPoses
 from harness.record import RunRecord
 from harness.report.fusion import DepthImage
 from harness.report.tracks import Track
+from perception.choice import ModuleChoice
 from perception.errors import PerceptionError
-from perception.module import PERCEPTION_MODULES
+from perception.guarded import create_module
 from sequences.association import associate
 from sequences.errors import SequenceError
 from sequences.model import Intrinsics
@@ -56,19 +57,21 @@ def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
     name = record.key.perception
     try:
         entry = TypeAdapter(SequenceEntry).validate_python(record.sequence.get("entry"))
+        choice = TypeAdapter(ModuleChoice).validate_python(record.perception.get("choice"))
     except ValidationError as error:
         raise SequenceError("its record does not say how to open it") from error
     sequence = open_sequence(entry, context)
-    module = PERCEPTION_MODULES.load(name)()
+    module = create_module(choice)
     if "depth" not in module.outputs(sequence.info):
         raise PerceptionError(f"perception '{name}' predicts no depth to fuse")
+    module.load()
     frames = min(len(sequence), record.frames.in_sequence if record.frames else len(sequence))
     camera = sequence.info.intrinsics
     step = max(1, -(-camera.width // _WIDTH))
     images = []
     for index in np.unique(np.linspace(0, frames - 1, min(frames, MOST_FRAMES)).round().astype(int)):
         frame = sequence.frame(int(index))
-        depth = module.predict(frame if module.reads_sensor else frame.without_sensor()).depth
+        depth = module.predict(frame).depth
         if depth is None:
             raise PerceptionError(f"perception '{name}' predicted no depth for frame {index}")
         images.append(

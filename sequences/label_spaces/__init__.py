@@ -13,7 +13,7 @@ from sequences.model import LABEL_UNKNOWN
 from sequences.registry import unknown_name_message
 from sequences.yaml_file import read_yaml
 
-_NAMES = ("nyu40", "scannet20")
+_NAMES = ("cityscapes19", "nyu40", "nyud20", "scannet20")
 _Byte = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -24,7 +24,8 @@ class LabelClass(BaseModel):
         id: Its value in label images; never 255, which is "unknown".
         name: In lower case, words joined by ``_``.
         colour: Red, green, blue to draw it with.
-        from_nyu40: Ids of the NYU-40 classes that it is made of; empty in NYU-40 itself.
+        from_nyu40: Ids of the NYU-40 classes that it is made of; empty in NYU-40 itself, and in spaces that
+            have nothing to do with it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

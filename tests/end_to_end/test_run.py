@@ -47,6 +47,7 @@ def test_a_record_holds_what_is_needed_to_repeat_it(harness):
     assert record["sequence"]["entry"]["reader"] == "tum"
     assert record["perception"] == {
         "name": "sensor",
+        "choice": {"module": "sensor", "argument": None, "options": {}},
         "outputs": ["depth"],
         "reads_sensor": True,
         "details": {},
@@ -54,6 +55,22 @@ def test_a_record_holds_what_is_needed_to_repeat_it(harness):
     assert record["configuration"]["coverage_floor"] == 0.9
     assert record["timings"]["backend_ms_p99"] >= record["timings"]["backend_ms_median"]
     assert record["peak_memory_bytes"] > 2**20
+
+
+def test_modules_with_an_argument_are_compared_in_one_experiment(harness):
+    outcome = harness(
+        *("run", "--seqs", str(harness.recording), "--perception", "constant:1.5,constant:2"),
+        *("--backends", "curve", "--set", "constant.factor=2.0", "--output", "experiment"),
+    )
+    assert outcome.code == 0, outcome.err
+    found = {record["key"]["perception"]: record["perception"] for record in records(harness)}
+    assert found["constant:1.5"]["details"] == {"metres": 3.0}
+    assert found["constant:2"]["details"] == {"metres": 4.0}
+    assert found["constant:2"]["choice"] == {
+        "module": "constant",
+        "argument": "2",
+        "options": {"factor": 2.0},
+    }
 
 
 def test_the_recorded_error_is_that_of_evos_own_command_line(harness, tmp_path):
@@ -224,7 +241,17 @@ def test_a_backend_that_is_killed_from_outside_is_reported(harness):
             ["--seqs", "demo", "--perception", "sensor", "--memory-limit", "much"],
             "expected a size such as 6G",
         ),
-        (["--seqs", "demo", "--perception", "sensor", "--set", "x"], "expected BACKEND.OPTION=VALUE"),
+        (["--seqs", "demo", "--perception", "constant"], "perception 'constant': it needs a distance"),
+        (["--seqs", "demo", "--perception", "sensor:x"], "'sensor:x': nothing can stand behind its name"),
+        (
+            ["--seqs", "demo", "--perception", "sensor", "--set", "sensor.scale=2"],
+            "perception 'sensor': it has no options, got scale",
+        ),
+        (
+            ["--seqs", "demo", "--perception", "constant:a/2,constant:b/2"],
+            "two perception modules would both be called 'constant:2'",
+        ),
+        (["--seqs", "demo", "--perception", "sensor", "--set", "x"], "expected NAME.OPTION=VALUE"),
         (
             ["--seqs", "demo", "--perception", "sensor", "--backends", "curve", "--set", "curve.colour=1"],
             "backend 'curve' has no option colour; its options are: milliseconds, noise_m",

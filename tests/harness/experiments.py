@@ -220,7 +220,7 @@ def _usual_fields(recipe: TrialRecipe, seed: int) -> dict[str, Any]:
             "frame_period_s": FRAME_PERIOD_NS / 1e9,
             "notes": ["lens distortion was removed"] if recipe.sequence == "corridor" else [],
         },
-        "perception": {"name": recipe.perception},
+        "perception": {"name": recipe.perception, "choice": {"module": recipe.perception}},
         "backend": {"options": {}, "capabilities": {"version": "1.0"}},
         "timings": Timings(total_s=0.0),
         "environment": {

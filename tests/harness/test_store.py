@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.configuration import make_configuration
@@ -23,6 +23,7 @@ PLAN = ExperimentPlan(
     trials=[
         {
             "key": {"sequence": "a", "perception": "sensor", "backend": "b", "run": run},
+            "perception": {"module": "sensor"},
             "entry": {"name": "a", "reader": "tum"},
             "seed": run,
         }
@@ -118,6 +119,8 @@ def test_the_table_has_empty_cells_where_there_are_no_figures(tmp_path):
 
 
 @given(st.text(min_size=1, max_size=20))
+@example(".")
+@example("..")
 def test_no_name_of_a_module_leads_out_of_the_experiment(name):
     experiment = ExperimentDirectory(Path("/experiment"))
     directory = experiment.trial_directory(TrialKey(sequence="a", perception=name, backend="b", run=0))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sequences.errors import UnknownNameError
+from sequences.errors import SequenceError, UnknownNameError
 from sequences.label_spaces import load_label_space
 from sequences.synthetic.labels import Nyu40
 
@@ -33,9 +33,21 @@ def test_labels_are_mapped_by_name_and_what_has_no_class_becomes_unknown():
     np.testing.assert_array_equal(np.sort(table[table < 255]), np.arange(20))
 
 
-def test_no_two_classes_are_drawn_in_the_same_colour():
-    colours = load_label_space("nyu40").colours()[1:41]
-    assert len(np.unique(colours, axis=0)) == 40
+def test_every_class_of_nyu40_belongs_to_one_group_of_nyud20():
+    space = load_label_space("nyud20")
+    assert sorted(label for entry in space.classes for label in entry.from_nyu40) == list(range(1, 41))
+    assert space.from_nyu40()[Nyu40.DESK] == space.from_nyu40()[Nyu40.TABLE]
+
+
+def test_a_label_space_without_indoor_classes_is_not_made_of_nyu40():
+    with pytest.raises(SequenceError, match="'cityscapes19': class 'road' does not say from_nyu40"):
+        load_label_space("cityscapes19").from_nyu40()
+
+
+@pytest.mark.parametrize("name", ["cityscapes19", "nyu40", "nyud20", "scannet20"])
+def test_no_two_classes_are_drawn_in_the_same_colour(name):
+    colours = [entry.colour for entry in load_label_space(name).classes]
+    assert len(set(colours)) == len(colours)
 
 
 def test_an_unknown_label_space_is_refused_with_the_nearest_known_one():

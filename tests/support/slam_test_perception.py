@@ -1,9 +1,11 @@
-"""Perception modules for tests: one whose depth is NaN, one that asks for what it must not see."""
+"""Perception modules for tests: depth that is NaN, asking for what must not be seen, argument and options."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
+from perception.errors import PerceptionError
 from perception.module import PerceptionModule, Prediction
 from sequences.model import Frame, SequenceInfo
 
@@ -31,3 +33,28 @@ class PeekingModule(PerceptionModule):
         assert frame.depth is None, "the harness let the sensor's depth through"
         assert frame.labels is None, "the harness let the labels through"
         return Prediction(depth=np.ones(frame.rgb.shape[:2], dtype=np.float32))
+
+
+class ConstantModule(PerceptionModule):
+    """Says that everything is as far away as its argument tells, times the option ``factor``."""
+
+    def __init__(self, metres: float):
+        self.metres = metres
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> "ConstantModule":
+        if argument is None:
+            raise PerceptionError("it needs a distance, as in constant:2")
+        return cls(float(argument) * options.get("factor", 1.0))
+
+    def outputs(self, sequence: SequenceInfo) -> frozenset[str]:
+        return frozenset({"depth"})
+
+    def load(self) -> None:
+        self.depth = np.float32(self.metres)
+
+    def predict(self, frame: Frame) -> Prediction:
+        return Prediction(depth=np.full(frame.rgb.shape[:2], self.depth))
+
+    def describe(self) -> dict[str, Any]:
+        return {"metres": self.metres}

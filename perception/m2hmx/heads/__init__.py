@@ -1,0 +1,1 @@
+"""The heads: from a task's maps to what it predicts."""

@@ -1,0 +1,123 @@
+"""Perception module ``m2hmx``: an M2H-MX network with a file of weights."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perception.backbones.lora import merge_lora
+from perception.errors import PerceptionError
+from perception.inference.device import choose_placement
+from perception.inference.images import ImageContract, NetworkOutput, PredictionBuilder, network_input
+from perception.inference.options import InferenceOptions, parse_options
+from perception.m2hmx.configuration import NetworkConfig
+from perception.m2hmx.network import M2HMX
+from perception.m2hmx.weights import NETWORK, load_network, read_info
+from perception.mamba.selective_scan import scan_implementation
+from perception.module import PerceptionModule, Prediction
+from sequences.model import Frame, SequenceInfo
+
+
+class M2hmxModule(PerceptionModule):
+    """Depth and semantics by M2H-MX; ``m2hmx:FILE`` with a file of weights."""
+
+    def __init__(self, weights: Path, options: InferenceOptions):
+        self._info, self._config = read_info(weights)
+        self._options = options
+        self._placement = choose_placement(options)
+        self._builder = PredictionBuilder(
+            image_contract(self._config), options.depth_scale, options.label_space
+        )
+        self._network: M2HMX | None = None
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> "M2hmxModule":
+        """The module for a file of weights.
+
+        Raises:
+            PerceptionError: There is no such file, it is of another network, or an option is wrong.
+        """
+        if argument is None:
+            raise PerceptionError(
+                "it needs a file of weights, as in m2hmx:weights.safetensors; make one from a checkpoint "
+                "with: harness perception import-weights FILE --config PRESET"
+            )
+        return cls(Path(argument), parse_options(options))
+
+    def outputs(self, sequence: SequenceInfo) -> frozenset[str]:
+        """What the tasks of the network give."""
+        names = {"depth": "depth", "semseg": "semantics", "normals": "normals", "edge": "edges"}
+        return frozenset(names[task] for task in self._config.tasks)
+
+    def load(self) -> None:
+        """Build the network, with its adapters merged: the same numbers in fewer steps."""
+        network = load_network(self._info, self._config)
+        if self._config.lora is not None:
+            merge_lora(network.hfa_adapter.backbone)
+        self._network = network.to(self._placement.device)
+
+    def predict(self, frame: Frame) -> Prediction:
+        """Predict one frame from its image alone."""
+        if self._network is None:
+            self.load()
+        assert self._network is not None
+        image = network_input(frame.rgb, image_contract(self._config), self._options.resizing)
+        with torch.inference_mode(), self._placement.autocast():
+            outputs = self._network(torch.from_numpy(image).to(self._placement.device))
+        return self._builder.build(network_output(outputs), *frame.rgb.shape[:2])
+
+    def describe(self) -> dict[str, Any]:
+        """Network, weights, options, device, precision and versions."""
+        return {
+            "network": NETWORK,
+            "configuration": self._config.model_dump(mode="json"),
+            "weights": {
+                "file": self._info.path.name,
+                "digest": self._info.digest,
+                "source": self._info.source,
+            },
+            **self._options.model_dump(mode="json"),
+            **self._placement.describe(),
+            "label_space": self._builder.label_space,
+            "selective_scan": scan_implementation(self._placement.device),
+            "packages": {name: version(name) for name in ("torch", "timm", "peft")},
+        }
+
+
+def image_contract(config: NetworkConfig) -> ImageContract:
+    """What a network of this configuration takes and gives.
+
+    Raises:
+        PerceptionError: The configuration does not say, or its image size leaves a border that is not seen.
+    """
+    if config.image_size is None or ("semseg" in config.tasks and config.label_space is None):
+        raise PerceptionError(
+            "the configuration of the weights lacks image_size or label_space; "
+            "import the checkpoint with a configuration that has both"
+        )
+    return ImageContract(
+        image_size=config.image_size,
+        min_depth=config.min_depth,
+        max_depth=config.max_depth,
+        label_space=config.label_space if "semseg" in config.tasks else None,
+    )
+
+
+def network_output(outputs: Mapping[str, torch.Tensor]) -> NetworkOutput:
+    """The outputs for a batch of one image, as arrays."""
+    semseg = outputs.get("semseg")
+    return NetworkOutput(
+        depth=_array(outputs.get("depth"), channel=0),
+        classes=None if semseg is None else semseg[0].argmax(0).to(torch.uint8).cpu().numpy(),
+        normals=_array(outputs.get("normals")),
+        edges=_array(outputs.get("edge"), channel=0),
+    )
+
+
+def _array(tensor: torch.Tensor | None, channel: int | None = None) -> Any:
+    if tensor is None:
+        return None
+    image = tensor[0] if channel is None else tensor[0, channel]
+    return image.float().cpu().numpy()
