@@ -73,6 +73,7 @@ class StartRequest:
         frame_rate_hz: Rate at which the sensor recorded.
         options: Options of the backend itself.
         output_directory: Where the backend may write files.
+        realtime: Frames come at the sensor's rate: those that come while a backend waits are lost.
         imu: Calibration of the IMU, None without one: ``rate_hz``, noise densities ``gyroscope_noise``,
             ``gyroscope_walk``, ``accelerometer_noise``, ``accelerometer_walk``, and ``imu_to_camera`` as
             16 numbers, row by row.
@@ -84,6 +85,7 @@ class StartRequest:
     frame_rate_hz: float
     options: dict[str, Any]
     output_directory: Path
+    realtime: bool = False
     imu: dict[str, Any] | None = None
 
 
@@ -116,10 +118,13 @@ class TrackingResult:
     Attributes:
         state: How tracking stands.
         camera_to_world: float64 [4, 4], the live pose, None when there is none.
+        waited_seconds: What ``track`` waited on purpose for threads of its own that do other work, such as
+            mapping. It is no time that the frame took and is told apart.
     """
 
     state: TrackingState
     camera_to_world: NDArray[np.float64] | None = None
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

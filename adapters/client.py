@@ -13,7 +13,6 @@ from adapters.messages import (
     Acknowledgement,
     FinalAnswer,
     frame_message,
-    images_message,
     parse_acknowledgement,
     parse_capabilities,
     parse_result,
@@ -53,7 +52,7 @@ class BackendClient:
         self._limits = limits
         self._sent_indices: list[int] = []
         self._sent_timestamps_ns: list[int] = []
-        self._ahead: RgbdFrame | None = None
+        self._under_way: RgbdFrame | None = None
 
     def hello(self) -> Capabilities:
         """Ask who is there."""
@@ -65,23 +64,26 @@ class BackendClient:
         self._ask(start_message(request), MessageType.READY, self._limits.start_s)
 
     def track(self, frame: RgbdFrame, upcoming: RgbdFrame | None = None) -> Acknowledgement:
-        """Send a frame and wait for its answer.
+        """Have a frame tracked and wait for its answer.
 
         Args:
             frame: The frame.
-            upcoming: The frame that will be tracked next, where it is known already: its images travel while
-                the backend works on this one.
+            upcoming: The frame that will be tracked next, where it is known already: it travels while the
+                backend works on this one.
         """
         phase = f"on frame {frame.index}"
-        message = frame_message(frame, images_ahead=frame is self._ahead)
-        self._sent_indices.append(frame.index)
-        self._sent_timestamps_ns.append(frame.timestamp_ns)
-        self._connection.send(encode(message), self._limits.frame_s, phase)
-        self._ahead = upcoming
+        if frame is not self._under_way:
+            self._send_frame(frame, phase)
         if upcoming is not None:
-            self._connection.send(encode(images_message(upcoming)), self._limits.frame_s, phase)
+            self._send_frame(upcoming, phase)
+        self._under_way = upcoming
         answer = self._receive(MessageType.ACK, self._limits.frame_s, phase)
         return parse_acknowledgement(answer, frame.index)
+
+    def _send_frame(self, frame: RgbdFrame, phase: str) -> None:
+        self._sent_indices.append(frame.index)
+        self._sent_timestamps_ns.append(frame.timestamp_ns)
+        self._connection.send(encode(frame_message(frame)), self._limits.frame_s, phase)
 
     def finish(self) -> FinalAnswer:
         """Have the backend finish and hand over its trajectory."""

@@ -38,7 +38,7 @@ class Acknowledgement:
     Attributes:
         index: Index of the frame it answers.
         result: Tracking state and live pose.
-        milliseconds: Time the backend spent on the frame.
+        milliseconds: Time the backend spent on the frame, without what it waited on purpose.
     """
 
     index: int
@@ -57,16 +57,6 @@ class FinalAnswer:
 
     result: BackendResult
     peak_memory_bytes: int
-
-
-@dataclass(frozen=True)
-class FrameImages:
-    """The images of one frame, checked; see :class:`adapters.backend.RgbdFrame`."""
-
-    index: int
-    rgb: NDArray[np.uint8]
-    depth: NDArray[np.float32] | None
-    semantics: NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True)
@@ -132,6 +122,7 @@ def parse_start(message: Message, capabilities: Capabilities) -> StartRequest:
         intrinsics=intrinsics,
         mode=mode,
         seed=message.value("seed", int),
+        realtime=message.value("realtime", bool),
         frame_rate_hz=float(message.value("frame_rate_hz", int, float)),
         options=message.value("options", dict),
         output_directory=Path(message.value("output_directory", str)),
@@ -139,72 +130,34 @@ def parse_start(message: Message, capabilities: Capabilities) -> StartRequest:
     )
 
 
-def images_message(frame: RgbdFrame) -> Message:
-    """The images of a frame, ahead of the frame itself."""
-    return Message(MessageType.IMAGES, {"index": frame.index}, _images_of(frame))
-
-
-def frame_message(frame: RgbdFrame, images_ahead: bool = False) -> Message:
-    """One frame; without its images when those were sent ahead."""
-    arrays = {} if images_ahead else _images_of(frame)
-    if frame.imu is not None:
-        arrays["imu"] = frame.imu
+def frame_message(frame: RgbdFrame) -> Message:
+    """One frame."""
+    arrays: dict[str, NDArray[Any]] = {"rgb": frame.rgb}
+    for name in ("depth", "semantics", "imu"):
+        array = getattr(frame, name)
+        if array is not None:
+            arrays[name] = array
     return Message(MessageType.FRAME, {"index": frame.index, "timestamp_ns": frame.timestamp_ns}, arrays)
 
 
-def _images_of(frame: RgbdFrame) -> dict[str, NDArray[Any]]:
-    images = {"rgb": frame.rgb, "depth": frame.depth, "semantics": frame.semantics}
-    return {name: image for name, image in images.items() if image is not None}
-
-
-def parse_images(message: Message, request: StartRequest) -> FrameImages:
-    """Read the images of a frame.
+def parse_frame(message: Message, request: StartRequest, previous: FrameStamp | None) -> RgbdFrame:
+    """Read a frame.
 
     Raises:
-        ProtocolViolationError: Wrong shape or dtype, or depth that is missing, NaN, infinite or negative.
+        ProtocolViolationError: Wrong shape or dtype, depth that is missing, NaN, infinite or negative, or a
+            frame that does not come after the one before.
     """
     size = (request.intrinsics.height, request.intrinsics.width)
-    images = FrameImages(
+    frame = RgbdFrame(
         index=message.value("index", int),
+        timestamp_ns=message.value("timestamp_ns", int),
         rgb=_present(message.array("rgb", "uint8", (*size, 3))),
         depth=message.array("depth", "float32", size, required=request.mode is Mode.RGBD),
         semantics=message.array("semantics", "uint8", size, required=False),
-    )
-    if images.depth is not None and not _is_depth(images.depth):
-        raise ProtocolViolationError(f"depth of frame {images.index} has NaN, infinite or negative values")
-    return images
-
-
-def parse_frame(
-    message: Message, request: StartRequest, previous: FrameStamp | None, ahead: FrameImages | None
-) -> RgbdFrame:
-    """Read a frame.
-
-    Args:
-        message: The frame.
-        request: What was announced.
-        previous: Stamp of the frame before.
-        ahead: Images that were sent ahead and belong to no frame yet.
-
-    Raises:
-        ProtocolViolationError: Its images cannot be worked with or were sent ahead for another frame, or it
-            does not come after the frame before.
-    """
-    index = message.value("index", int)
-    if ahead is None:
-        images = parse_images(message, request)
-    elif ahead.index == index and "rgb" not in message.arrays:
-        images = ahead
-    else:
-        raise ProtocolViolationError(f"images of frame {ahead.index} came ahead, then came frame {index}")
-    frame = RgbdFrame(
-        index=index,
-        timestamp_ns=message.value("timestamp_ns", int),
-        rgb=images.rgb,
-        depth=images.depth,
-        semantics=images.semantics,
         imu=message.array("imu", "float64", (None, 7), required=False),
     )
+    if frame.depth is not None and not _is_depth(frame.depth):
+        raise ProtocolViolationError(f"depth of frame {frame.index} has NaN, infinite or negative values")
     if frame.imu is not None and not np.isfinite(frame.imu).all():
         raise ProtocolViolationError(f"IMU samples of frame {frame.index} have NaN or infinite values")
     if previous is not None and not (
@@ -223,6 +176,7 @@ def acknowledgement_message(acknowledgement: Acknowledgement) -> Message:
         "index": acknowledgement.index,
         "state": acknowledgement.result.state.value,
         "milliseconds": acknowledgement.milliseconds,
+        "waited_seconds": acknowledgement.result.waited_seconds,
     }
     pose = acknowledgement.result.camera_to_world
     arrays = {} if pose is None else {"camera_to_world": np.asarray(pose, dtype=np.float64)}
@@ -246,9 +200,12 @@ def parse_acknowledgement(message: Message, sent_index: int) -> Acknowledgement:
     if pose is not None and not _is_rigid(pose):
         raise ProtocolViolationError(f"live pose of frame {index} is not rigid: {pose.tolist()}")
     milliseconds = float(message.value("milliseconds", int, float))
-    if not 0 <= milliseconds < np.inf:
-        raise ProtocolViolationError(f"frame {index} took {milliseconds} ms, which cannot be")
-    return Acknowledgement(index, TrackingResult(state, pose), milliseconds)
+    waited_seconds = float(message.value("waited_seconds", int, float))
+    if not (0 <= milliseconds < np.inf and 0 <= waited_seconds < np.inf):
+        raise ProtocolViolationError(
+            f"frame {index} took {milliseconds} ms and {waited_seconds} s of waiting, which cannot be"
+        )
+    return Acknowledgement(index, TrackingResult(state, pose, waited_seconds), milliseconds)
 
 
 def result_message(answer: FinalAnswer) -> Message:

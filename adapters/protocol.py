@@ -9,14 +9,12 @@ asked  answered     meaning
 ====== ============ =======================================================
 hello  capabilities who are you, what can you do
 start  ready        camera, mode, seed, options; load everything
-images              the images of the next frame, ahead of it; not answered
 frame  ack          one frame; tracking state, live pose, milliseconds spent
 finish result       trajectory of all frames, keyframes, files, peak memory
 ====== ============ =======================================================
 
-A frame brings its images along unless ``images`` brought them before it. That message is a matter of speed
-alone: the bytes travel while the backend works on the frame before, which still is acknowledged before the
-next one is asked about. Not every frame needs to have its images sent ahead.
+Messages are answered one after the other, in their order. A frame may be sent while the one before is still
+worked on, so that it lies ready when that is answered; never more than one.
 
 Instead of any answer a backend may send ``error`` with a message for people; the conversation is then over.
 """
@@ -33,7 +31,7 @@ from numpy.typing import NDArray
 
 from adapters.errors import ProtocolViolationError
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 1
 
 #: The dtypes that may travel, by the name that stands in the header.
 _DTYPES = {np.dtype(code).name: np.dtype(code) for code in ("<u1", "<i8", "<f4", "<f8")}
@@ -46,7 +44,6 @@ class MessageType(str, Enum):
     CAPABILITIES = "capabilities"
     START = "start"
     READY = "ready"
-    IMAGES = "images"
     FRAME = "frame"
     ACK = "ack"
     FINISH = "finish"

@@ -18,12 +18,10 @@ from adapters.errors import ProtocolViolationError
 from adapters.messages import (
     Acknowledgement,
     FinalAnswer,
-    FrameImages,
     FrameStamp,
     acknowledgement_message,
     capabilities_message,
     parse_frame,
-    parse_images,
     parse_start,
     result_message,
 )
@@ -44,14 +42,10 @@ class Conversation:
         self._capabilities = backend.capabilities()
         self._request: StartRequest | None = None
         self._previous: FrameStamp | None = None
-        self._ahead: FrameImages | None = None
         self.over = False
 
-    def answer(self, parts: Sequence[bytes | memoryview]) -> Message | None:
-        """Answer one message, or None when it wants no answer.
-
-        Whatever goes wrong becomes an ``error`` and ends the conversation.
-        """
+    def answer(self, parts: Sequence[bytes | memoryview]) -> Message:
+        """Answer one message; whatever goes wrong becomes an ``error`` and ends the conversation."""
         try:
             message = decode(parts)
             answer = self._answer(message)
@@ -61,10 +55,10 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - the SLAM system may raise anything; the harness must be told
             _log.exception("the backend failed")
             answer = Message(MessageType.ERROR, {"message": f"{type(error).__name__}: {error}"})
-        self.over = answer is not None and answer.kind in (MessageType.ERROR, MessageType.RESULT)
+        self.over = answer.kind in (MessageType.ERROR, MessageType.RESULT)
         return answer
 
-    def _answer(self, message: Message) -> Message | None:
+    def _answer(self, message: Message) -> Message:
         if message.kind is MessageType.HELLO:
             return capabilities_message(self._capabilities)
         if message.kind is MessageType.START and self._request is None:
@@ -72,9 +66,6 @@ class Conversation:
             self._backend.start(request)
             self._request = request
             return Message(MessageType.READY)
-        if message.kind is MessageType.IMAGES and self._request is not None and self._ahead is None:
-            self._ahead = parse_images(message, self._request)
-            return None
         if message.kind is MessageType.FRAME and self._request is not None:
             return self._track(message, self._request)
         if message.kind is MessageType.FINISH and self._request is not None:
@@ -85,11 +76,10 @@ class Conversation:
         raise ProtocolViolationError(f"'{message.kind.value}' was not expected at this point")
 
     def _track(self, message: Message, request: StartRequest) -> Message:
-        frame = parse_frame(message, request, self._previous, self._ahead)
-        self._ahead = None
+        frame = parse_frame(message, request, self._previous)
         started = time.perf_counter()
         result = self._backend.track(frame)
-        milliseconds = (time.perf_counter() - started) * 1e3
+        milliseconds = (time.perf_counter() - started - result.waited_seconds) * 1e3
         self._previous = FrameStamp(frame.index, frame.timestamp_ns)
         return acknowledgement_message(Acknowledgement(frame.index, result, milliseconds))
 
@@ -104,9 +94,7 @@ def serve(backend: Backend, endpoint: str) -> None:
         conversation = Conversation(backend)
         while not conversation.over:
             parts = [part.buffer for part in socket.recv_multipart(copy=False)]
-            answer = conversation.answer(parts)
-            if answer is not None:
-                socket.send_multipart(encode(answer), copy=False)
+            socket.send_multipart(encode(conversation.answer(parts)), copy=False)
     finally:
         backend.close()
         socket.close()

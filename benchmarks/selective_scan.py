@@ -28,8 +28,8 @@ from perception.mamba import Mamba, selective_scan
 
 CHANNELS, STATES, D_MODEL = 512, 32, 256
 OURS = {"scan": "selective_scan", "layer": "Mamba"}
-# With the longest sequence that each is trained on here: the time of MambaMixer's backward pass grows with the
-# square of the length (it indexes the tokens in a loop), the memory of all with the length.
+# With the longest sequence that each is trained on here: the time of MambaMixer's backward pass grows with
+# the square of the length (it indexes the tokens in a loop), the memory of all with the length.
 OTHERS = {
     "scan": {"loop over tokens": 19200},
     "layer": {"transformers MambaMixer": 300, "mambapy MambaBlock": 4800},

@@ -59,7 +59,8 @@ class FeedingLog:
         reading_ms: Time to read each.
         perception_ms: Time to predict each.
         backend_ms: Time the backend says it spent on each.
-        round_trip_ms: Time from sending each until its answer had come.
+        waited_s: Time it says it waited after each on purpose, for threads of its own.
+        answer_ms: Time the harness waited for the answer to each, which it handed over at once.
         dropped: Frames that left while the pipeline was busy (feed ``realtime``).
     """
 
@@ -70,7 +71,8 @@ class FeedingLog:
     reading_ms: list[float] = field(default_factory=list)
     perception_ms: list[float] = field(default_factory=list)
     backend_ms: list[float] = field(default_factory=list)
-    round_trip_ms: list[float] = field(default_factory=list)
+    waited_s: list[float] = field(default_factory=list)
+    answer_ms: list[float] = field(default_factory=list)
     dropped: int = 0
 
 
@@ -119,10 +121,11 @@ def _hand_over(
     frame = predicted.frame
     sent = time.perf_counter()
     answer = client.track(frame, upcoming)
-    log.round_trip_ms.append((time.perf_counter() - sent) * 1e3)
+    log.answer_ms.append((time.perf_counter() - sent) * 1e3)
     log.reading_ms.append(predicted.reading_ms)
     log.perception_ms.append(predicted.perception_ms)
     log.backend_ms.append(answer.milliseconds)
+    log.waited_s.append(answer.result.waited_seconds)
     log.timestamps_ns.append(frame.timestamp_ns)
     log.states.append(answer.result.state)
     if answer.result.camera_to_world is not None:

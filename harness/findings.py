@@ -113,20 +113,22 @@ def _frame_counts(found: Findings) -> FrameCounts | None:
 
 def _timings(found: Findings) -> Timings:
     log, seconds = found.log or FeedingLog(), found.seconds
-    tracking = seconds.get("tracking")
+    tracking, waited = seconds.get("tracking"), sum(log.waited_s)
+    working = tracking - waited if tracking else None
     return Timings(
         total_s=seconds.get("total"),
         start_s=seconds.get("start"),
         tracking_s=tracking,
+        waited_s=waited if log.waited_s else None,
         finish_s=seconds.get("finish"),
         evaluation_s=seconds.get("evaluation"),
-        frames_per_second=len(log.timestamps_ns) / tracking if tracking else None,
+        frames_per_second=len(log.timestamps_ns) / working if working else None,
         reading_ms_median=_percentile(log.reading_ms, 50),
         perception_ms_median=_percentile(log.perception_ms, 50),
         backend_ms_median=_percentile(log.backend_ms, 50),
         backend_ms_p95=_percentile(log.backend_ms, 95),
         backend_ms_p99=_percentile(log.backend_ms, 99),
-        round_trip_ms_median=_percentile(log.round_trip_ms, 50),
+        answer_ms_median=_percentile(log.answer_ms, 50),
     )
 
 

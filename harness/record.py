@@ -133,11 +133,16 @@ class FrameCounts(FrozenModel):
 
 
 class Timings(FrozenModel):
-    """Where the time went, seconds; per-frame figures in milliseconds."""
+    """Where the time went, seconds; per-frame figures in milliseconds.
+
+    ``waited_s`` is what the backend waited on purpose between frames for threads of its own. It is part of
+    ``tracking_s``, and no part of ``frames_per_second`` and ``backend_ms``.
+    """
 
     total_s: NonNegative | None = None
     start_s: NonNegative | None = None
     tracking_s: NonNegative | None = None
+    waited_s: NonNegative | None = None
     finish_s: NonNegative | None = None
     evaluation_s: NonNegative | None = None
     frames_per_second: NonNegative | None = None
@@ -146,7 +151,7 @@ class Timings(FrozenModel):
     backend_ms_median: NonNegative | None = None
     backend_ms_p95: NonNegative | None = None
     backend_ms_p99: NonNegative | None = None
-    round_trip_ms_median: NonNegative | None = None
+    answer_ms_median: NonNegative | None = None
 
 
 class RunRecord(FrozenModel):

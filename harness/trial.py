@@ -20,6 +20,7 @@ from adapters.errors import AdapterError, BackendUnavailableError, ProtocolViola
 from adapters.messages import FinalAnswer
 from adapters.runtimes.runtime import LaunchRequest, Runtime, socket_directory
 from harness.backends import BACKENDS, choose_runtime
+from harness.configuration import Feed
 from harness.errors import EvaluationError
 from harness.evaluation import TimedPoses, evaluate, status_of, write_tum
 from harness.feeding import FeedingLog, FeedingPlan, feed
@@ -163,7 +164,7 @@ class TrialRun:
                 "reads_sensor": module.reads_sensor,
                 "details": module.describe(),
             }
-            client.start(start_request(trial, sequence.info, output_directory))
+            client.start(start_request(trial, sequence.info, self._configuration.feed, output_directory))
         with self._phase("tracking"):
             plan = FeedingPlan(
                 sequence,
@@ -266,7 +267,9 @@ def plain_statistics(statistics: dict[str, Any]) -> dict[str, Any]:
     return statistics
 
 
-def start_request(trial: PlannedTrial, info: SequenceInfo, output_directory: Path) -> StartRequest:
+def start_request(
+    trial: PlannedTrial, info: SequenceInfo, feed: Feed, output_directory: Path
+) -> StartRequest:
     """What the backend of a trial is told before the first frame."""
     imu = None
     if info.imu is not None:
@@ -279,6 +282,7 @@ def start_request(trial: PlannedTrial, info: SequenceInfo, output_directory: Pat
         frame_rate_hz=NANOSECONDS_PER_SECOND / info.frame_period_ns,
         options=trial.backend_options,
         output_directory=output_directory,
+        realtime=feed is Feed.REALTIME,
         imu=imu,
     )
 

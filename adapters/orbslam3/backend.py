@@ -85,11 +85,12 @@ class OrbSlam3Backend(Backend):
         self._slam = pyorbslam3.Slam(vocabulary, settings, sensor)
         self._mapping_threads = current_threads() - threads_before
         periods = options.rgbd_wait_periods if request.mode is Mode.RGBD else options.mono_wait_periods
-        self._mapping_wait_seconds = periods / request.frame_rate_hz
+        # At the sensor's rate the mapping threads have the time between frames, and waiting loses frames.
+        self._mapping_wait_seconds = 0.0 if request.realtime else periods / request.frame_rate_hz
         self._request = request
 
     def track(self, frame: RgbdFrame) -> TrackingResult:
-        """Tracks the frame, then waits for the mapping threads as long as the options allow."""
+        """Tracks the frame, then waits for the mapping threads as long as feed and options allow."""
         if self._slam is None:
             raise BackendInputError("a frame arrived before start")
         self._frame_indices.append(frame.index)
@@ -101,7 +102,8 @@ class OrbSlam3Backend(Backend):
             tracked = self._slam.track_monocular(image, seconds)
         else:
             tracked = self._slam.track_rgbd(image, np.ascontiguousarray(frame.depth), seconds)
-        self._waited_seconds += wait_until_idle(self._mapping_threads, self._mapping_wait_seconds)
+        waited = wait_until_idle(self._mapping_threads, self._mapping_wait_seconds)
+        self._waited_seconds += waited
         orb_state = _ORB_STATES.get(tracked.state, OrbState.NO_MAP)
         self._maps.observe(orb_state)
         state = _STATES[orb_state]
@@ -110,11 +112,11 @@ class OrbSlam3Backend(Backend):
             state = TrackingState.INITIALISING
         self._tracked.append(state is TrackingState.OK)
         if state is not TrackingState.OK:
-            return TrackingResult(state)
+            return TrackingResult(state, waited_seconds=waited)
         if not self._maps.origin_is_the_first:
             self._live_poses_withheld += 1
-            return TrackingResult(state)
-        return TrackingResult(state, np.array(tracked.pose_wc, dtype=np.float64))
+            return TrackingResult(state, waited_seconds=waited)
+        return TrackingResult(state, np.array(tracked.pose_wc, dtype=np.float64), waited)
 
     def finish(self) -> BackendResult:
         """Stops the threads and reads the files that ORB-SLAM3 saves."""

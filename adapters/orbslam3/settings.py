@@ -39,7 +39,8 @@ class OrbSlam3Options:
         close_depth: Points nearer than this many baselines are taken from one frame alone, in mode ``rgbd``.
         mono_wait_periods: Longest time, in periods of the sensor, to wait after a frame of mode ``mono``
             until the mapping threads have finished what the frame gave them. At 0, fed as fast as it takes
-            frames, monocular ORB-SLAM3 gets no new keyframes in and is soon lost.
+            frames, monocular ORB-SLAM3 gets no new keyframes in and is soon lost. Frames that come at the
+            sensor's rate are never waited after.
         rgbd_wait_periods: The same for mode ``rgbd``. At 1 the mapping threads get the time they would have
             had at the sensor's rate, and no more. At 0, on 266 frames of TUM freiburg1_xyz at 10 Hz, frames
             go through at 36 instead of 15 a second, but in one of three runs two frames were lost, and the

@@ -60,13 +60,13 @@ def test_every_frame_is_answered_and_the_trajectory_has_them_all(tmp_path):
     assert final.peak_memory_bytes > 1024**2
 
 
-def track_all_with_images_ahead(client, frames):
+def track_all_one_ahead(client, frames):
     return [client.track(*pair) for pair in zip(frames, [*frames[1:], None], strict=True)]
 
 
-def test_images_sent_ahead_reach_the_backend_as_those_that_come_with_their_frame(tmp_path):
+def test_frames_sent_while_the_one_before_is_worked_on_are_tracked_in_turn(tmp_path):
     with conversation(tmp_path, CurveAdapter()) as (client, _):
-        answers = track_all_with_images_ahead(client, frames())
+        answers = track_all_one_ahead(client, frames())
         ahead = client.finish().result
     with conversation(tmp_path, CurveAdapter()) as (client, _):
         for frame in frames():
@@ -76,29 +76,29 @@ def test_images_sent_ahead_reach_the_backend_as_those_that_come_with_their_frame
     np.testing.assert_array_equal(ahead.trajectory.poses, together.trajectory.poses)
 
 
-def test_a_frame_after_images_of_another_is_refused(tmp_path):
+def test_a_frame_that_was_not_the_upcoming_one_is_noticed(tmp_path):
     first, second, third = frames(3)
     with conversation(tmp_path, CurveAdapter()) as (client, _):
         client.track(first, upcoming=second)
-        with pytest.raises(BackendReportedError, match="images of frame 1 came ahead, then came frame 2"):
+        with pytest.raises(ProtocolViolationError, match="the answer to frame 2 is for frame 1"):
             client.track(third)
 
 
-def test_images_ahead_of_another_size_are_refused(tmp_path):
+def test_a_bad_frame_fails_in_its_own_turn_and_not_in_that_of_the_one_before(tmp_path):
     first, second = frames(2)
     small = replace(second, rgb=second.rgb[:12])
     with conversation(tmp_path, CurveAdapter()) as (client, _):
-        client.track(first, upcoming=small)
-        with pytest.raises(BackendReportedError, match="'rgb' of 'images' must be uint8 24×32×3"):
+        assert client.track(first, upcoming=small).index == 0
+        with pytest.raises(BackendReportedError, match="'rgb' of 'frame' must be uint8 24×32×3"):
             client.track(small)
 
 
-def test_a_death_is_noticed_when_images_were_sent_ahead(tmp_path):
+def test_a_death_is_noticed_when_the_next_frame_is_under_way(tmp_path):
     with (
         pytest.raises(BackendDiedError, match="signal SIGSEGV"),
         conversation(tmp_path, FaultyAdapter(), fault="die") as (client, _),
     ):
-        track_all_with_images_ahead(client, frames())
+        track_all_one_ahead(client, frames())
 
 
 def test_a_backend_ends_with_the_conversation(tmp_path):

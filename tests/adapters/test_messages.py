@@ -12,9 +12,9 @@ from adapters.errors import ProtocolViolationError
 from adapters.messages import (
     Acknowledgement,
     acknowledgement_message,
-    images_message,
+    frame_message,
     parse_acknowledgement,
-    parse_images,
+    parse_frame,
 )
 
 HEIGHT, WIDTH = 3, 4
@@ -85,7 +85,7 @@ def returned_depth(depth):
     frame = RgbdFrame(0, 0, np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8), depth)
     camera = CameraIntrinsics(1, 1, 1, 1, WIDTH, HEIGHT)
     request = StartRequest(camera, Mode.RGBD, 0, 10.0, {}, None)
-    return parse_images(images_message(frame), request).depth
+    return parse_frame(frame_message(frame), request, None).depth
 
 
 DEPTHS = hnp.arrays(np.float32, (HEIGHT, WIDTH), elements=st.floats(0, 2**100, width=32))

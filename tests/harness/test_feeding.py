@@ -124,7 +124,7 @@ def test_frames_arrive_in_order_with_depth_and_imu():
         assert frame.depth is not None
 
 
-def test_a_slow_backend_is_handed_the_images_of_the_next_frame_ahead():
+def test_a_slow_backend_is_handed_the_next_frame_ahead():
     client = ListeningClient(seconds=0.05)
     fed(CountedSequence(10), client)
     assert client.upcoming[-1] is None
@@ -132,7 +132,7 @@ def test_a_slow_backend_is_handed_the_images_of_the_next_frame_ahead():
         assert upcoming is frame
 
 
-def test_at_sensor_rate_no_images_are_sent_ahead():
+def test_at_sensor_rate_no_frame_is_sent_ahead():
     client = ListeningClient()
     fed(CountedSequence(5), client, how=Feed.REALTIME)
     assert client.upcoming == [None] * len(client.frames)
