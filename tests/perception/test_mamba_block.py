@@ -1,8 +1,8 @@
 import pytest
-from sequential_scan import sequential_scan
 
 torch = pytest.importorskip("torch")
 
+from sequential_scan import sequential_scan  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from perception.mamba import Mamba  # noqa: E402

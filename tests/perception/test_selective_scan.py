@@ -7,9 +7,10 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sequential_scan import sequential_scan
 
 torch = pytest.importorskip("torch")
+
+from sequential_scan import sequential_scan  # noqa: E402
 
 from perception.mamba import selective_scan  # noqa: E402
 from perception.mamba.chunked_scan import chunk_length  # noqa: E402
