@@ -7,8 +7,8 @@ Both ways are fed the same frames, decoded beforehand, one run after the other, 
 the next frame always under way as in the harness. What a backend waits on purpose for its own mapping threads
 is in no figure; to be free of it altogether: ``--set rgbd_wait_periods=0``. Printed are the time per frame
 either way, and the time from answer to answer less what the backend itself measured, also as a share of that.
-A system with threads of its own takes a different time for the same frames in every run: repeat until the ratio
-stands still before anything is concluded from it.
+A system with threads of its own takes a different time for the same frames in every run: repeat until the
+ratio stands still before anything is concluded from it.
 """
 
 import argparse
