@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.console import ERRORS, OUTPUT, say
@@ -34,7 +35,7 @@ def list_modules() -> None:
             summary = inspect.getdoc(PERCEPTION_MODULES.load(name)) or ""
         except SequenceError as error:
             summary = f"cannot be used here: {error}"
-        table.add_row(name, summary.partition("\n")[0])
+        table.add_row(name, escape(summary.partition("\n")[0]))
     OUTPUT.print(table)
     OUTPUT.print(f"\npresets of the network m2hmx: {', '.join(preset_names())}", highlight=False)
 
@@ -117,6 +118,21 @@ def import_weights_command(checkpoint: Path, config: str, output: Path | None, m
         say(ERRORS, f"left out, nothing depends on it: {name}")
     say(ERRORS, f"digest of the tensors: {imported.info.digest}")
     say(OUTPUT, str(target))
+
+
+@perception.command("init-weights")
+@click.option("--config", required=True, metavar="PRESET", help="A preset, or a YAML file like one.")
+@click.option("--output", required=True, type=_FILE, help="File of weights to write.")
+@click.option("--seed", type=int, default=0, show_default=True, help="For what is random.")
+def init_weights(config: str, output: Path, seed: int) -> None:
+    """Write the weights that training starts from: the published DINOv3 backbone, all else random.
+
+    The backbone is downloaded from the model hub, whose account of yours must have accepted its licence.
+    """
+    from perception.m2hmx.weights import initial_weights
+
+    say(ERRORS, f"digest of the tensors: {initial_weights(config, output, seed).digest}")
+    say(OUTPUT, str(output))
 
 
 @perception.command()

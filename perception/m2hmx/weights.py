@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 import yaml
 
+from perception.backbones.lora import add_lora
+from perception.backbones.pretrained import load_pretrained
+from perception.backbones.settings import VitDimensions
+from perception.backbones.vit import VitBackbone
 from perception.errors import PerceptionError
 from perception.file_digest import file_digest
 from perception.m2hmx.configuration import NetworkConfig, load_preset, make_network_config, preset_names
@@ -56,6 +61,34 @@ def import_weights(
         "left_out": list(imported.dropped),
     }
     return ImportedWeights(write_network(imported.network, output, source), imported.dropped)
+
+
+def initial_weights(config: str, output: Path, seed: int = 0) -> WeightsInfo:
+    """Write the weights that training starts from: a backbone as DINOv3 was published, all else random.
+
+    Args:
+        config: Name of a preset, or a YAML file with a configuration.
+        output: File to write.
+        seed: For everything that is random.
+
+    Raises:
+        PerceptionError: No DINOv3 of these dimensions is published, the hub does not hand it out, or nothing
+            can be written.
+    """
+    network_config = read_config(config)
+    if not isinstance(network_config.backbone, VitDimensions):
+        raise PerceptionError(
+            "only backbones given by their dimensions can start from published DINOv3 weights"
+        )
+    torch.manual_seed(seed)
+    network = M2HMX(network_config.model_copy(update={"lora": None}))
+    backbone = network.hfa_adapter.backbone
+    assert isinstance(backbone, VitBackbone), "dimensions are those of a vision transformer"
+    published = load_pretrained(backbone, network_config.backbone)
+    if network_config.lora is not None:
+        add_lora(backbone, network_config.lora)
+    network.config = network_config
+    return write_network(network, output, {"configuration": config, "backbone": published, "seed": seed})
 
 
 def write_network(network: M2HMX, output: Path, source: Mapping[str, object]) -> WeightsInfo:
