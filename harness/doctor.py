@@ -42,12 +42,17 @@ _EXTRAS = (
     ("skimage", "synthetic", "photographs used as textures in synthetic sequences; training a vocabulary"),
     ("sklearn", "synthetic", "photographs used as textures in synthetic sequences; training a vocabulary"),
     ("pyorbslam3", "orbslam3", "backend orbslam3"),
+    ("torch", "m2hmx", "perception module m2hmx"),
+    ("timm", "m2hmx", "backbones of perception module m2hmx"),
+    ("peft", "m2hmx", "LoRA adapters in perception module m2hmx"),
+    ("onnxruntime", "onnx", "perception module onnx"),
+    ("onnxscript", "export", "exporting networks to ONNX"),
 )
 
 
 def examine() -> list[Piece]:
     """Look at everything the harness may need on this machine."""
-    return [*_libraries(), *_extras(), _git(), _gpu(), _data(), *_backends()]
+    return [*_libraries(), *_extras(), _git(), _gpu(), _mamba_kernels(), _data(), *_backends()]
 
 
 def _libraries() -> list[Piece]:
@@ -81,8 +86,16 @@ def _git() -> Piece:
 def _gpu() -> Piece:
     gpus = hardware().gpus
     if gpus:
-        return Piece(f"GPU: {', '.join(gpus)}", Finding.PRESENT, "backends that need one")
+        return Piece(f"GPU: {', '.join(gpu.name for gpu in gpus)}", Finding.PRESENT, "backends that need one")
     return Piece("GPU", Finding.OPTIONAL, "backends that need one; those are skipped without")
+
+
+def _mamba_kernels() -> Piece:
+    purpose = "Mamba's own kernels on a GPU; without, PyTorch calculates the same"
+    if find_spec("mamba_ssm") is not None:
+        return Piece("package mamba_ssm", Finding.PRESENT, purpose)
+    remedy = "pip install 'slam-harness[gpu]'" if hardware().gpus else None
+    return Piece("package mamba_ssm", Finding.OPTIONAL, purpose, remedy)
 
 
 def _data() -> Piece:
