@@ -46,6 +46,16 @@ class Adapter(ABC):
             One sentence with the command that installs it; None when it can run.
         """
 
+    def check_options(self, options: dict[str, Any]) -> None:  # noqa: B027 - many backends take any value
+        """Refuse values that cannot work before anything is prepared or started.
+
+        Args:
+            options: The options the user set; their names are known ones.
+
+        Raises:
+            BackendInputError: A value is of the wrong type or out of its range; the message names the option.
+        """
+
     def prepare(self, options: dict[str, Any], cache_directory: Path) -> dict[str, Any]:
         """Make or find what the backend needs beside frames (a vocabulary, weights), once per machine.
 
@@ -57,6 +67,8 @@ class Adapter(ABC):
             The options to start the backend with.
 
         Raises:
-            BackendUnavailableError: It cannot be had; the message says why and what to do.
+            BackendUnavailableError: This machine lacks what is needed; the backend is skipped.
+            BackendInputError: What the user gave is wrong (a file, an address, a cache that cannot be written
+                to); nothing is started. Both messages say what to do.
         """
         return {**self.default_options, **options}

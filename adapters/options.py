@@ -14,7 +14,7 @@ def default_options(options_class: type[Options]) -> dict[str, Any]:
 
 
 def parse_options(options_class: type[Options], options: dict[str, Any]) -> Options:
-    """Builds a dataclass of options from what arrived in the ``start`` message.
+    """Builds a dataclass of options from what a user set, or from what arrived in the ``start`` message.
 
     Args:
         options_class: A frozen dataclass of which every field has a default; the default's type is the

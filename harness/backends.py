@@ -1,10 +1,14 @@
 """Which SLAM backends there are, which can run here, and how each is started."""
 
+from typing import Any
+
 from adapters.adapter import Adapter, ResourceNeeds
+from adapters.backend import BackendInputError
 from adapters.runtimes.process import ProcessRuntime
 from adapters.runtimes.runtime import Runtime
 from harness.configuration import RuntimeChoice
 from harness.environment import Hardware, hardware
+from harness.errors import ConfigurationError
 from sequences.registry import Registry
 
 BACKENDS: Registry[Adapter] = Registry(
@@ -17,6 +21,43 @@ BACKENDS: Registry[Adapter] = Registry(
 RUNTIMES: dict[RuntimeChoice, type[Runtime]] = {RuntimeChoice.PROCESS: ProcessRuntime}
 
 
+def create_adapter(name: str) -> Adapter:
+    """Create the adapter of a backend, which may be anybody's.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+        SequenceError: It cannot be imported, or is no adapter.
+        ConfigurationError: It cannot be created, or cannot say what it can do.
+    """
+    kind = BACKENDS.load(name)
+    try:
+        adapter = kind()
+        adapter.capabilities()
+    except Exception as error:
+        # An abstract method that was forgotten, for one.
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"backend '{name}' cannot be created: {reason}") from error
+    return adapter
+
+
+def check_options(name: str, adapter: Adapter, options: dict[str, Any]) -> None:
+    """Refuse options that a backend does not have, or that cannot work.
+
+    Raises:
+        ConfigurationError: Names the backend and the option.
+    """
+    unknown = sorted(set(options) - set(adapter.default_options))
+    if unknown:
+        known = ", ".join(sorted(adapter.default_options)) or "none"
+        raise ConfigurationError(
+            f"backend '{name}' has no option {', '.join(unknown)}; its options are: {known}"
+        )
+    try:
+        adapter.check_options(options)
+    except BackendInputError as error:
+        raise ConfigurationError(f"backend '{name}': {error}") from error
+
+
 def choose_runtime(adapter: Adapter, choice: RuntimeChoice) -> tuple[Runtime | None, str | None]:
     """Find the runtime for a backend.
 
@@ -26,7 +67,10 @@ def choose_runtime(adapter: Adapter, choice: RuntimeChoice) -> tuple[Runtime | N
     candidates = RUNTIMES.values() if choice is RuntimeChoice.AUTO else [RUNTIMES[choice]]
     reasons = []
     for runtime in (candidate() for candidate in candidates):
-        reason = runtime.unavailable(adapter)
+        try:
+            reason = runtime.unavailable(adapter)
+        except Exception as error:  # noqa: BLE001 - a plug-in that breaks here must not hide the others
+            reason = f"it cannot say what it needs: {type(error).__name__}: {error}"
         if reason is None:
             return runtime, None
         reasons.append(reason)

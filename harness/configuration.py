@@ -115,5 +115,7 @@ def make_configuration(values: dict[str, Any]) -> ExperimentConfiguration:
 
 def validation_message(what: str, error: ValidationError) -> str:
     """One line per wrong value instead of pydantic's page."""
-    lines = (f"{'.'.join(map(str, item['loc'])) or what}: {item['msg']}" for item in error.errors())
+    lines = (
+        ": ".join(filter(None, [".".join(map(str, item["loc"])), item["msg"]])) for item in error.errors()
+    )
     return f"{what} is not valid: " + "; ".join(lines)

@@ -5,7 +5,7 @@ look at what the harness makes of that.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adapters.adapter import Adapter
 from adapters.backend import CameraIntrinsics, Mode, RgbdFrame, StartRequest, TrackingState
@@ -147,6 +146,7 @@ class _Tampered(Connection):
 
     def __init__(self, inner: Connection, kind: MessageType, change: Callable[[Message], Parts]):
         self._inner, self._kind, self._change = inner, kind, change
+        self.changed_something = False
 
     def send(self, parts: Parts, limit_s: float, phase: str) -> None:
         self._inner.send(parts, limit_s, phase)
@@ -156,7 +156,10 @@ class _Tampered(Connection):
         if parts is None:
             return None
         message = decode(parts)
-        return self._change(message) if message.kind is self._kind else parts
+        if message.kind is not self._kind:
+            return parts
+        self.changed_something = True
+        return self._change(message)
 
 
 @contextmanager
@@ -210,8 +213,25 @@ def check_ends_clearly_on_black_frames_without_depth(bench: Bench) -> None:
         raise CheckFailedError("reports tracking as ok on black frames without depth")
 
 
-def check_takes_images_ahead_of_their_frame(bench: Bench) -> None:
-    """Every frame is answered when its images came while the backend worked on the frame before."""
+def check_gives_live_poses_when_it_says_so(bench: Bench) -> None:
+    """Frames that are tracked get a pose at once from a backend that declares live poses, from no other."""
+    with bench.running() as (connection, _):
+        client = bench.client(connection)
+        results = [client.track(frame).result for frame in bench.frames()]
+    posed = sum(result.camera_to_world is not None for result in results)
+    if not bench.adapter.capabilities().live_poses:
+        if posed:
+            raise CheckFailedError(f"declares no live poses and gave {posed} in {len(results)} frames")
+        return
+    tracked = [result for result in results if result.state is TrackingState.OK]
+    if not tracked:
+        raise _NotApplicableError(f"none of {len(results)} frames was tracked")
+    if all(result.camera_to_world is None for result in tracked):
+        raise CheckFailedError(f"declares live poses and gave none with {len(tracked)} tracked frames")
+
+
+def check_takes_frames_while_it_works_on_the_one_before(bench: Bench) -> None:
+    """Every frame is answered in turn when it was sent before the answer to the one before it."""
     frames = list(bench.frames())
     with bench.running() as (connection, _):
         client = bench.client(connection)
@@ -249,29 +269,27 @@ def check_refuses_a_frame_before_start(bench: Bench) -> None:
 
 def check_refuses_images_of_another_size(bench: Bench) -> None:
     """Frames must have the size that was announced."""
-    small = (
-        replace(
-            frame,
-            rgb=np.ascontiguousarray(frame.rgb[::2, ::2]),
-            depth=None if frame.depth is None else np.ascontiguousarray(frame.depth[::2, ::2]),
-        )
-        for frame in bench.frames()
+    *whole, frame = bench.frames()
+    small = replace(
+        frame,
+        rgb=np.ascontiguousarray(frame.rgb[::2, ::2]),
+        depth=None if frame.depth is None else np.ascontiguousarray(frame.depth[::2, ::2]),
     )
-    _must_refuse_frames(bench, small, "images of half the size")
+    _must_refuse_frame(bench, whole, small, "an image of half the size")
 
 
 def check_refuses_nan_depth(bench: Bench) -> None:
     """Depth with NaN never reaches the SLAM system."""
     _needs_depth(bench)
-    broken = (replace(frame, depth=np.full_like(frame.depth, np.nan)) for frame in bench.frames())
-    _must_refuse_frames(bench, broken, "depth that is NaN")
+    *whole, frame = bench.frames()
+    broken = replace(frame, depth=np.full_like(frame.depth, np.nan))
+    _must_refuse_frame(bench, whole, broken, "depth that is NaN")
 
 
 def check_refuses_frames_out_of_order(bench: Bench) -> None:
     """Frames whose stamps go backwards never reach the SLAM system."""
-    frames = list(bench.frames(4))
-    swapped = iter([frames[0], frames[1], frames[3], frames[2]])
-    _must_refuse_frames(bench, swapped, "frames out of order")
+    first, second, third, fourth = bench.frames(4)
+    _must_refuse_frame(bench, [first, second, fourth], third, "a frame out of order")
 
 
 def check_its_death_in_mid_sequence_is_noticed(bench: Bench) -> None:
@@ -316,7 +334,12 @@ def check_a_trajectory_with_nan_is_refused(bench: Bench) -> None:
     """A trajectory with NaN fails the trial instead of being scored."""
 
     def change(message: Message) -> Parts:
-        return encode(_with_trajectory(message, np.array([[np.nan] * 7])))
+        poses = message.arrays["poses"].copy()
+        if not len(poses):
+            raise _NotApplicableError(f"it gave none of {_FRAMES} frames a pose")
+        # Of the position alone: a quaternion with NaN would be refused for its length, too.
+        poses[-1, 0] = np.nan
+        return encode(replace(message, arrays=message.arrays | {"poses": poses}))
 
     _must_refuse_answer(bench, MessageType.RESULT, change, "a trajectory with NaN")
 
@@ -325,14 +348,11 @@ def check_a_trajectory_of_frames_never_sent_is_refused(bench: Bench) -> None:
     """Poses for frames that were never sent fail the trial."""
 
     def change(message: Message) -> Parts:
-        return encode(_with_trajectory(message, np.array([[0.0, 0, 0, 0, 0, 0, 1]])))
+        # The pose itself is the identity, with which nothing is wrong.
+        never_sent = {"timestamps_ns": np.zeros(1, dtype=np.int64), "poses": np.eye(7)[-1:]}
+        return encode(replace(message, arrays=never_sent))
 
     _must_refuse_answer(bench, MessageType.RESULT, change, "a trajectory of frames never sent")
-
-
-def _with_trajectory(message: Message, poses: NDArray[np.float64]) -> Message:
-    never_sent = np.arange(len(poses), dtype=np.int64)
-    return replace(message, arrays={"timestamps_ns": never_sent, "poses": poses})
 
 
 def _needs_depth(bench: Bench) -> None:
@@ -349,23 +369,28 @@ def _must_answer_with_error(bench: Bench, parts: Parts, what: str) -> None:
         raise CheckFailedError(f"{what} is not answered with an error")
 
 
-def _must_refuse_frames(bench: Bench, frames: Iterator[RgbdFrame], what: str) -> None:
+def _must_refuse_frame(bench: Bench, good: Sequence[RgbdFrame], bad: RgbdFrame, what: str) -> None:
+    """Frames that are as they must be go through; the one after them must not."""
     with bench.running() as (connection, _):
         client = bench.client(connection)
+        for frame in good:
+            client.track(frame)
         with _must_raise(BackendReportedError, because=what):
-            for frame in frames:
-                client.track(frame)
+            client.track(bad)
 
 
 def _must_refuse_answer(
     bench: Bench, kind: MessageType, change: Callable[[Message], Parts], what: str
 ) -> None:
     with bench.running() as (connection, _):
-        client = bench.client(_Tampered(connection, kind, change))
+        tampered = _Tampered(connection, kind, change)
+        client = bench.client(tampered)
         with _must_raise(ProtocolViolationError, because=what):
             for frame in bench.frames():
                 client.track(frame)
             client.finish()
+    if not tampered.changed_something:
+        raise CheckFailedError(f"{what}: the backend broke the protocol by itself before it came to that")
 
 
 Check = Callable[[Bench], None]
@@ -375,7 +400,8 @@ CHECKS: tuple[Check, ...] = (
     check_runs_a_sequence_to_its_end,
     check_ends_clearly_after_a_single_frame,
     check_ends_clearly_on_black_frames_without_depth,
-    check_takes_images_ahead_of_their_frame,
+    check_gives_live_poses_when_it_says_so,
+    check_takes_frames_while_it_works_on_the_one_before,
     check_repeats_itself_when_it_says_so,
     check_refuses_another_protocol_version,
     check_refuses_garbage_bytes,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
-from harness.backends import BACKENDS, lacking_hardware, why_not_here
+from harness.backends import BACKENDS, create_adapter, lacking_hardware, why_not_here
 from harness.environment import cache_directory, hardware, reader_context
+from harness.errors import ConfigurationError
 from harness.system_packages import SYSTEM_LIBRARIES, install_command
 from sequences.errors import SequenceError
 
@@ -111,8 +112,8 @@ def _backends() -> list[Piece]:
     pieces = []
     for name in BACKENDS.names():
         try:
-            adapter = BACKENDS.load(name)()
-        except SequenceError as error:
+            adapter = create_adapter(name)
+        except (SequenceError, ConfigurationError) as error:
             pieces.append(Piece(f"backend {name}", Finding.MISSING, "a SLAM system to feed", str(error)))
             continue
         reason = why_not_here(adapter)

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import platformdirs
 import psutil
 
+from harness.machine import Gpu, control_group_memory, visible_gpus
 from sequences.reader import DATA_DIRECTORY_VARIABLE, ReaderContext, ignore_progress
 
 DISTRIBUTION = "slam-harness"
@@ -26,24 +26,25 @@ class Hardware:
 
     Attributes:
         cores: CPU cores this process may use.
-        memory_bytes: Memory of the machine.
-        gpus: Names of the GPUs that NVIDIA's driver reports.
+        memory_bytes: Memory of the machine, or of the control group of this process if that has less.
+        gpus: The GPUs that this process may use.
         cpu: The processor's name.
     """
 
     cores: int
     memory_bytes: int
-    gpus: tuple[str, ...]
+    gpus: tuple[Gpu, ...]
     cpu: str
 
 
 @cache
 def hardware() -> Hardware:
     """Look at this machine."""
+    total = psutil.virtual_memory().total
     return Hardware(
         cores=len(os.sched_getaffinity(0)),
-        memory_bytes=psutil.virtual_memory().total,
-        gpus=_gpu_names(),
+        memory_bytes=min(total, control_group_memory() or total),
+        gpus=visible_gpus(),
         cpu=_cpu_name(),
     )
 
@@ -56,7 +57,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: package_version(name) for name in _RECORDED_PACKAGES},
         "git": _git_state(Path(__file__).parent),
-        "hardware": asdict(hardware()) | {"gpus": list(hardware().gpus)},
+        "hardware": asdict(hardware()) | {"gpus": [gpu.name for gpu in hardware().gpus]},
     }
 
 
@@ -96,15 +97,6 @@ def _git_state(directory: Path) -> dict[str, Any] | None:
         return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _gpu_names() -> tuple[str, ...]:
-    query = shutil.which("nvidia-smi")
-    if query is None:
-        return ()
-    command = [query, "--query-gpu=name", "--format=csv,noheader"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return tuple(answer.stdout.splitlines()) if answer.returncode == 0 else ()
 
 
 def _cpu_name() -> str:

@@ -14,6 +14,7 @@ from adapters.runtimes.runtime import last_lines
 from harness.environment import Hardware, hardware
 from harness.errors import ResultsError
 from harness.findings import record_without_findings, utc_now
+from harness.machine import GPU_VARIABLE, Gpu
 from harness.planned import PlannedTrial
 from harness.record import RunRecord, Status, TrialKey
 from harness.store import WORKER_LOG_FILE, ExperimentDirectory
@@ -96,9 +97,9 @@ class LocalExecutor(Executor):
             for worker in running:
                 worker.stop()
 
-    def _free_gpus(self, running: Sequence["_Worker"], trial: PlannedTrial) -> list[int]:
+    def _free_gpus(self, running: Sequence["_Worker"], trial: PlannedTrial) -> list[Gpu]:
         taken = {gpu for worker in running for gpu in worker.gpus}
-        free = [gpu for gpu in range(len(self._machine.gpus)) if gpu not in taken]
+        free = [gpu for gpu in self._machine.gpus if gpu not in taken]
         return free[: trial.needs.gpus]
 
     def _fits(self, trial: PlannedTrial, running: Sequence["_Worker"]) -> bool:
@@ -116,7 +117,7 @@ class LocalExecutor(Executor):
 class _Worker:
     """One worker process and what it has said so far."""
 
-    def __init__(self, trial: PlannedTrial, experiment: ExperimentDirectory, gpus: Sequence[int]):
+    def __init__(self, trial: PlannedTrial, experiment: ExperimentDirectory, gpus: Sequence[Gpu]):
         self.trial = trial
         self.gpus = gpus
         self._experiment = experiment
@@ -127,7 +128,9 @@ class _Worker:
         directory = experiment.trial_directory(trial.key)
         self._log_file = directory / WORKER_LOG_FILE
         job = Job(experiment=experiment.path, trial=trial, parent_pid=os.getpid())
-        visible = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else {}
+        # A trial whose backend needs no GPU keeps all of them for its perception module, which runs in the
+        # worker; the backend itself is then started without.
+        visible = {GPU_VARIABLE: ",".join(gpu.identifier for gpu in gpus)} if gpus else {}
         self._process = _start_worker(job, directory, self._log_file, visible)
         assert self._process.stdout is not None, "the worker was started with a pipe"
         self._output = self._process.stdout

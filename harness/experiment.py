@@ -4,7 +4,6 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from harness.configuration import ExperimentConfiguration
@@ -12,7 +11,7 @@ from harness.errors import ResultsError
 from harness.executor import Executor, Listener
 from harness.findings import record_without_findings
 from harness.record import RunRecord, Status
-from harness.store import ExperimentDirectory
+from harness.store import ExperimentDirectory, dated_path
 from perception.choice import parse_choice
 
 RUNS_DIRECTORY = Path("results/runs")
@@ -35,22 +34,34 @@ class ExperimentOutcome:
         """How many trials ended in a state."""
         return sum(record.status is status for record in self.records)
 
+    def named_but_absent(self) -> list[str]:
+        """Why backends that the configuration names could not run on this machine, a sentence for each.
+
+        One that is skipped because sequence or perception do not fit it is not among them.
+        """
+        named = self.experiment.configuration().backends
+        reasons = {
+            trial.key.backend: trial.reason
+            for trial in self.experiment.plan().trials
+            if trial.cannot_run_here and trial.reason is not None
+        }
+        return [reasons[name] for name in named if name in reasons]
+
     def exit_code(self) -> int:
-        """0 when every trial that can run here ran; 1 when one failed, or when none ran at all."""
+        """1 when a trial failed, none ran at all, or a backend asked for by name cannot run here; else 0.
+
+        Whoever names a backend counts on its figures: a build that lost a library must not pass without them.
+        Without names every backend that can run here is meant, and what cannot is no failure.
+        """
         none_ran = self.count(Status.SKIPPED) == len(self.records)
-        return 1 if none_ran or self.count(Status.FAILED) else 0
+        return 1 if none_ran or self.count(Status.FAILED) or self.named_but_absent() else 0
 
 
 def new_experiment_path(configuration: ExperimentConfiguration, runs_directory: Path) -> Path:
     """A directory named by time and by what is compared, not used yet."""
     modules = [parse_choice(text).label for text in configuration.perception]
     subject = "-".join([Path(configuration.sequences[0]).name, *modules])
-    name = f"{datetime.now():%Y%m%d-%H%M%S}-{subject}".replace(":", "_").replace("/", "_")
-    path, attempt = runs_directory / name, 1
-    while path.exists():
-        attempt += 1
-        path = runs_directory / f"{name}-{attempt}"
-    return path
+    return dated_path(runs_directory, subject)
 
 
 def run_trials(

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.adapter import Adapter, ResourceNeeds
-from adapters.backend import Mode
-from adapters.errors import AdapterError
-from harness.backends import BACKENDS, why_not_here
-from harness.configuration import ExperimentConfiguration
+from adapters.backend import BackendInputError, Mode
+from adapters.errors import BackendUnavailableError
+from harness.backends import BACKENDS, check_options, choose_runtime, create_adapter, lacking_hardware
+from harness.configuration import ExperimentConfiguration, RuntimeChoice
 from harness.errors import ConfigurationError
 from harness.planned import ExperimentPlan, PlannedTrial
 from harness.record import Status, TrialKey
@@ -27,11 +27,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _BackendChoice:
+    """A backend of the experiment; ``unavailable`` says why it cannot run on this machine."""
+
     name: str
-    adapter: Adapter
-    options: dict[str, Any]
-    needs: ResourceNeeds
-    unavailable: str | None
+    modes: tuple[Mode, ...] = ()
+    ground_truth_is_input: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    runtime: RuntimeChoice | None = None
+    needs: ResourceNeeds = field(default_factory=ResourceNeeds)
+    unavailable: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ def plan_trials(
     no trial's time contains either.
 
     Raises:
-        ConfigurationError: A name is unknown or an option impossible; nothing has been started.
+        ConfigurationError: A name is unknown, an option impossible, or a backend that is asked for by name is
+            a broken plug-in; nothing has been started.
         SequenceError: No sequence of that name, or ``HARNESS_DATA`` is needed and not set.
     """
     modules = [(choice, create_module(choice)) for choice in choose_modules(configuration)]
@@ -87,9 +92,11 @@ def plan_trials(
                         seed=configuration.seed + run,
                         backend_options=backend.options,
                         needs=backend.needs,
-                        ground_truth_is_input=backend.adapter.capabilities().ground_truth_is_input,
+                        runtime=backend.runtime,
+                        ground_truth_is_input=backend.ground_truth_is_input,
                         verdict=verdict,
                         reason=reason,
+                        cannot_run_here=backend.unavailable is not None,
                     )
                     for run in range(configuration.runs)
                 ]
@@ -132,8 +139,24 @@ def _choose_backends(
             raise ConfigurationError(
                 f"options are given for backend '{name}', which is not in the experiment"
             )
-    adapters = {name: BACKENDS.load(name)() for name in names}
-    return [_prepare(name, adapter, configuration, context, announce) for name, adapter in adapters.items()]
+    adapters: dict[str, Adapter] = {}
+    broken: dict[str, str] = {}
+    for name in names:
+        try:
+            adapters[name] = create_adapter(name)
+        except (SequenceError, ConfigurationError) as error:
+            if name in configuration.backends:
+                raise
+            broken[name] = str(error)
+    # Of all of them before anything is prepared, which may take minutes.
+    for name, adapter in adapters.items():
+        check_options(name, adapter, configuration.backend_options.get(name, {}))
+    return [
+        _BackendChoice(name, unavailable=broken[name])
+        if name in broken
+        else _prepare(name, adapters[name], configuration, context, announce)
+        for name in names
+    ]
 
 
 def _prepare(
@@ -143,24 +166,34 @@ def _prepare(
     context: ReaderContext,
     announce: Callable[[str], None],
 ) -> _BackendChoice:
-    options = configuration.backend_options.get(name, {})
-    unknown = sorted(set(options) - set(adapter.default_options))
-    if unknown:
-        known = ", ".join(sorted(adapter.default_options)) or "none"
-        raise ConfigurationError(
-            f"backend '{name}' has no option {', '.join(unknown)}; its options are: {known}"
-        )
-    needs = adapter.needs
+    options, needs = configuration.backend_options.get(name, {}), adapter.needs
     if configuration.memory_limit_bytes is not None:
         needs = replace(needs, memory_bytes=configuration.memory_limit_bytes)
-    reason = why_not_here(adapter, configuration.runtime, needs)
+    runtime, reason = choose_runtime(adapter, configuration.runtime)
+    reason = reason or lacking_hardware(needs)
     if reason is None:
         announce(f"preparing backend {name}")
         try:
             options = adapter.prepare(options, context.cache_directory)
-        except AdapterError as error:
+        except BackendUnavailableError as error:
             reason = str(error)
-    return _BackendChoice(name, adapter, options, needs, reason)
+        except BackendInputError as error:
+            raise ConfigurationError(f"backend '{name}': {error}") from error
+        except Exception as error:
+            # A plug-in may raise anything; only who named it must be stopped by that.
+            reason = f"it cannot be prepared: {type(error).__name__}: {error}"
+            if name in configuration.backends:
+                raise ConfigurationError(f"backend '{name}': {reason}") from error
+    capabilities = adapter.capabilities()
+    return _BackendChoice(
+        name,
+        capabilities.modes,
+        capabilities.ground_truth_is_input,
+        options,
+        None if runtime is None else RuntimeChoice(runtime.name),
+        needs,
+        reason,
+    )
 
 
 def _open(entry: SequenceEntry, context: ReaderContext) -> _OpenedSequence:
@@ -189,10 +222,9 @@ def _decide(
         return None, Status.SKIPPED, f"backend '{backend.name}' cannot run here: {backend.unavailable}"
     if outputs.verdict is not None:
         return None, outputs.verdict, outputs.reason
-    modes = backend.adapter.capabilities().modes
-    if "depth" in outputs.names and Mode.RGBD in modes:
+    if "depth" in outputs.names and Mode.RGBD in backend.modes:
         return Mode.RGBD, None, None
-    if Mode.MONO in modes:
+    if Mode.MONO in backend.modes:
         return Mode.MONO, None, None
     reason = f"backend '{backend.name}' needs depth and perception '{perception}' gives none"
     return None, Status.SKIPPED, reason

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from adapters.adapter import ResourceNeeds
 from adapters.backend import Mode
+from harness.configuration import RuntimeChoice
 from harness.record import FrozenModel, Status, TrialKey
 from perception.choice import ModuleChoice
 from sequences.sequence_sets import SequenceEntry
@@ -22,9 +23,11 @@ class PlannedTrial(FrozenModel):
         seed: For every random number in it.
         backend_options: The backend's options, complete.
         needs: What it takes from the machine.
+        runtime: How the backend is started; None when the trial will not run.
         ground_truth_is_input: Whether the backend says that ground truth reaches it.
         verdict: ``skipped`` or ``failed`` when that is known before anything starts.
         reason: Why.
+        cannot_run_here: Whether it is skipped because of this machine, not because its parts do not fit.
     """
 
     key: TrialKey
@@ -34,9 +37,11 @@ class PlannedTrial(FrozenModel):
     seed: int
     backend_options: dict[str, Any] = Field(default_factory=dict)
     needs: ResourceNeeds = ResourceNeeds()
+    runtime: RuntimeChoice | None = None
     ground_truth_is_input: bool = False
     verdict: Status | None = None
     reason: str | None = None
+    cannot_run_here: bool = False
 
 
 class ExperimentPlan(FrozenModel):

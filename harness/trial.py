@@ -16,10 +16,10 @@ from adapters.adapter import Adapter
 from adapters.backend import CameraIntrinsics, Capabilities, Mode, StartRequest, Trajectory
 from adapters.client import BackendClient
 from adapters.connection import Connection
-from adapters.errors import AdapterError, BackendUnavailableError, ProtocolViolationError
+from adapters.errors import AdapterError, ProtocolViolationError
 from adapters.messages import FinalAnswer
 from adapters.runtimes.runtime import LaunchRequest, Runtime, socket_directory
-from harness.backends import BACKENDS, choose_runtime
+from harness.backends import BACKENDS, RUNTIMES
 from harness.configuration import Feed
 from harness.errors import EvaluationError
 from harness.evaluation import TimedPoses, evaluate, status_of, write_tum
@@ -106,11 +106,8 @@ class TrialRun:
 
     def _run_backend(self, sequence: Sequence, frames: int) -> FinalAnswer:
         adapter = BACKENDS.load(self._trial.key.backend)()
-        runtime, unavailable = choose_runtime(adapter, self._configuration.runtime)
-        if runtime is None:
-            raise BackendUnavailableError(
-                f"backend '{self._trial.key.backend}' cannot run here: {unavailable}"
-            )
+        assert self._trial.runtime is not None, "trials that cannot run here are never started"
+        runtime = RUNTIMES[self._trial.runtime]()
         output_directory = self._directory / "backend"
         with socket_directory() as directory:
             request = LaunchRequest(

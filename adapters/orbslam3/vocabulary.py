@@ -25,7 +25,10 @@ from numpy.typing import NDArray
 from adapters.orbslam3.settings import DOWNLOAD, TRAINED
 from adapters.orbslam3.vocabulary_download import OFFICIAL_URL, download_vocabulary
 from adapters.orbslam3.vocabulary_file import (
+    Vocabulary,
     VocabularyError,
+    VocabularyUnavailableError,
+    cannot_be_kept,
     check_vocabulary_file,
     file_digest,
     write_vocabulary,
@@ -65,7 +68,8 @@ def obtain_vocabulary(source: str, cache_directory: Path, url: str = OFFICIAL_UR
         url: Of the official archive or a mirror of it.
 
     Raises:
-        VocabularyError: It cannot be had; the message says why.
+        VocabularyUnavailableError: This machine lacks packages or a connection.
+        VocabularyError: It cannot be had for another reason; the message says which.
     """
     if source == DOWNLOAD:
         return download_vocabulary(cache_directory, url)
@@ -80,15 +84,21 @@ def trained_vocabulary(cache_directory: Path, parameters: TrainingParameters | N
     """Trains from the photographs that ship with packages, unless the same vocabulary is in the cache.
 
     Raises:
-        VocabularyError: The photographs are not installed, or the cache cannot be written.
+        VocabularyUnavailableError: The photographs are not installed.
+        VocabularyError: The cache cannot be written.
     """
     parameters = parameters or TrainingParameters()
     photographs = packaged_photographs()
     ingredients = repr((asdict(parameters), cv2.__version__, [file_digest(path) for path in photographs]))
     target = cache_directory / f"orb-trained-{hashlib.sha256(ingredients.encode()).hexdigest()[:16]}.txt"
-    if not target.exists():
-        _LOG.info("training a vocabulary of ORB words from %d photographs", len(photographs))
-        _train_to_file(photographs, parameters, target)
+    try:
+        if not target.exists():
+            # Before the training, so that nobody waits for a vocabulary that cannot be kept.
+            cache_directory.mkdir(parents=True, exist_ok=True)
+            _LOG.info("training a vocabulary of ORB words from %d photographs", len(photographs))
+            write_vocabulary(_train(photographs, parameters), target)
+    except OSError as error:
+        raise cannot_be_kept(target, error) from error
     return target
 
 
@@ -96,7 +106,7 @@ def packaged_photographs() -> list[Path]:
     """Paths of the photographs that ship with scikit-image and scikit-learn.
 
     Raises:
-        VocabularyError: A package or one of its photographs is not there.
+        VocabularyUnavailableError: A package or one of its photographs is not there.
     """
     paths: list[Path] = []
     for package, (folder, names) in _PHOTOGRAPHS.items():
@@ -104,7 +114,7 @@ def packaged_photographs() -> list[Path]:
         root = Path(spec.origin).parent if spec is not None and spec.origin is not None else None
         missing = [name for name in names if root is None or not (root / folder / name).is_file()]
         if root is None or missing:
-            raise VocabularyError(
+            raise VocabularyUnavailableError(
                 "training a vocabulary needs the photographs of scikit-image and scikit-learn"
                 f" ({package} lacks {', '.join(missing)}): pip install 'slam-harness[synthetic]', or set the"
                 " option vocabulary to 'download' or to the path of an ORBvoc.txt"
@@ -113,12 +123,8 @@ def packaged_photographs() -> list[Path]:
     return paths
 
 
-def _train_to_file(paths: Sequence[Path], parameters: TrainingParameters, target: Path) -> None:
-    vocabulary = train_vocabulary((_read_grey(path) for path in paths), parameters)
-    try:
-        write_vocabulary(vocabulary, target)
-    except OSError as error:
-        raise VocabularyError(f"{target}: the vocabulary cannot be written: {error.strerror}") from error
+def _train(paths: Sequence[Path], parameters: TrainingParameters) -> Vocabulary:
+    return train_vocabulary((_read_grey(path) for path in paths), parameters)
 
 
 def _read_grey(path: Path) -> NDArray[np.uint8]:
@@ -142,7 +148,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.output.suffix != ".txt":
             raise VocabularyError(f"{given.output}: the name must end in .txt")
         paths = packaged_photographs() if given.images is None else _images_in(given.images)
-        _train_to_file(paths, TrainingParameters(seed=given.seed), given.output)
+        vocabulary = _train(paths, TrainingParameters(seed=given.seed))
+        try:
+            write_vocabulary(vocabulary, given.output)
+        except OSError as error:
+            raise VocabularyError(
+                f"{given.output}: the vocabulary cannot be written: {error.strerror}"
+            ) from error
     except VocabularyError as error:
         _LOG.error("%s", error)
         return 2

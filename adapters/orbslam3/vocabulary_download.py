@@ -1,5 +1,6 @@
 """Fetches the vocabulary that ORB-SLAM3's authors publish, checks it and unpacks it."""
 
+import http.client
 import os
 import tarfile
 import tempfile
@@ -7,7 +8,13 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from adapters.orbslam3.vocabulary_file import VocabularyError, check_vocabulary_file, file_digest
+from adapters.orbslam3.vocabulary_file import (
+    VocabularyError,
+    VocabularyUnavailableError,
+    cannot_be_kept,
+    check_vocabulary_file,
+    file_digest,
+)
 
 OFFICIAL_URL = "https://github.com/UZ-SLAMLab/ORB_SLAM3/raw/master/Vocabulary/ORBvoc.txt.tar.gz"
 OFFICIAL_SHA1 = "ad82cc2a05da116bf211192e4748024a19b7606e"
@@ -25,12 +32,13 @@ def download_vocabulary(directory: Path, url: str = OFFICIAL_URL, sha1: str = OF
         sha1: Digest of the archive.
 
     Raises:
-        VocabularyError: It cannot be fetched, is not the file that was asked for, or cannot be written.
+        VocabularyUnavailableError: The server cannot be reached, or the connection breaks off.
+        VocabularyError: The address leads to nothing or to another file, or the cache cannot be written.
     """
     target = directory / f"ORBvoc-{sha1[:12]}.txt"
-    if target.exists():
-        return target
     try:
+        if target.exists():
+            return target
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".orbslam3-vocabulary-", dir=directory) as scratch:
             archive = Path(scratch, "archive.tar.gz")
@@ -46,7 +54,7 @@ def download_vocabulary(directory: Path, url: str = OFFICIAL_URL, sha1: str = OF
             check_vocabulary_file(unpacked)
             os.replace(unpacked, target)
     except OSError as error:
-        raise VocabularyError(f"{directory}: the vocabulary cannot be stored: {error}") from error
+        raise cannot_be_kept(target, error) from error
     return target
 
 
@@ -58,10 +66,14 @@ def _fetch(url: str, path: Path) -> None:
             expected = response.headers.get("Content-Length")
     except urllib.error.HTTPError as error:
         raise VocabularyError(f"{url}: the server answered {error.code} {error.reason}") from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise VocabularyError(f"{url}: the vocabulary cannot be fetched: {error}") from error
+    except (ValueError, http.client.InvalidURL) as error:
+        raise VocabularyError(f"option vocabulary_url: {url} is no address: {error}") from error
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        raise VocabularyUnavailableError(f"{url}: the vocabulary cannot be fetched: {error}") from error
     if expected is not None and path.stat().st_size != int(expected):
-        raise VocabularyError(f"{url}: the connection ended after {path.stat().st_size} of {expected} bytes")
+        raise VocabularyUnavailableError(
+            f"{url}: the connection ended after {path.stat().st_size} of {expected} bytes"
+        )
 
 
 def _unpack(archive: Path, path: Path) -> None:

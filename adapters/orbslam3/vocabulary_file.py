@@ -22,6 +22,18 @@ class VocabularyError(ValueError):
     """A vocabulary cannot be read, made or fetched; the message says which and why."""
 
 
+class VocabularyUnavailableError(VocabularyError):
+    """This machine lacks what making or fetching a vocabulary needs; nothing that was given is wrong."""
+
+
+def cannot_be_kept(path: Path, error: OSError) -> VocabularyError:
+    """What to say when a vocabulary cannot be written to the cache."""
+    return VocabularyError(
+        f"{path}: the vocabulary cannot be kept in the cache: {error.strerror or error}; set the environment"
+        " variable XDG_CACHE_HOME to a folder that can be written to"
+    )
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """A tree of binary words; arrays run over the nodes below the root, which have the numbers 1 to N.

@@ -1,11 +1,12 @@
 """Open3D's RGB-D odometry against a growing model: what the harness knows of it without importing Open3D."""
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from adapters.adapter import Adapter, ResourceNeeds
 from adapters.backend import Capabilities, Mode
 from adapters.importable import why_not_importable
-from adapters.options import default_options
+from adapters.options import default_options, parse_options
 from adapters.rgbd_odometry.options import RgbdOdometryOptions
 
 _PACKAGE = "open3d"
@@ -36,6 +37,10 @@ class RgbdOdometryAdapter(Adapter):
     def capabilities(self) -> Capabilities:
         """See :func:`rgbd_odometry_capabilities`."""
         return rgbd_odometry_capabilities()
+
+    def check_options(self, options: dict[str, Any]) -> None:
+        """Types and ranges of :class:`~adapters.rgbd_odometry.options.RgbdOdometryOptions`."""
+        parse_options(RgbdOdometryOptions, options)
 
     def missing(self) -> str | None:
         """The package, or the system libraries that it loads."""

@@ -51,6 +51,9 @@ class ProcessRuntime(Runtime):
         # Threads that spin while they wait take the cores from those they wait for: where other programs
         # keep the machine busy, Open3D's odometry was seen to take 2.6 times as long.
         environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if not request.adapter.needs.gpus:
+            # What was not counted must not be taken from those it was handed out to.
+            environment["CUDA_VISIBLE_DEVICES"] = ""
         environment[_MARK_VARIABLE] = str(request.socket_path)
         try:
             with request.log_file.open("wb") as log:

@@ -4,12 +4,13 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from harness.backends import BACKENDS, choose_runtime, why_not_here
+from harness.backends import BACKENDS, choose_runtime, create_adapter, why_not_here
 from harness.cli.console import OUTPUT
 from harness.configuration import RuntimeChoice
 from harness.conformance import CheckState, run_suite
 from harness.environment import cache_directory
 from harness.errors import ConfigurationError
+from sequences.errors import SequenceError
 
 _COLOURS = {CheckState.PASSED: "green", CheckState.FAILED: "red", CheckState.NOT_APPLICABLE: "dim"}
 
@@ -24,13 +25,17 @@ def list_backends() -> None:
     """List the backends, what they can do and whether they can run here."""
     table = Table("backend", "version", "modes", "deterministic", "runs here", box=None, pad_edge=False)
     for name in BACKENDS.names():
-        adapter = BACKENDS.load(name)()
+        try:
+            adapter = create_adapter(name)
+        except (SequenceError, ConfigurationError) as error:
+            table.add_row(name, "", "", "", f"[red]no[/]: {escape(str(error))}")
+            continue
         capabilities = adapter.capabilities()
         runtime, _ = choose_runtime(adapter, RuntimeChoice.AUTO)
         reason = why_not_here(adapter)
         table.add_row(
             name,
-            capabilities.version,
+            escape(capabilities.version),
             ", ".join(mode.value for mode in capabilities.modes),
             "yes" if capabilities.deterministic else "no",
             f"[green]{runtime.name}[/]" if runtime and not reason else f"[red]no[/]: {escape(reason or '')}",
@@ -51,7 +56,7 @@ def check_backend(name: str, runtime: str) -> None:
 
     Exit codes: 0 every check passed, 1 one failed, 2 the backend cannot run here.
     """
-    adapter = BACKENDS.load(name)()
+    adapter = create_adapter(name)
     chosen, _ = choose_runtime(adapter, RuntimeChoice(runtime))
     reason = why_not_here(adapter, RuntimeChoice(runtime))
     if chosen is None or reason:

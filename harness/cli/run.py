@@ -1,7 +1,9 @@
 """``harness run``: one experiment from its options, or from a file, to its records."""
 
+import os
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +31,27 @@ _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
-def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
-    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str] | None:
+    """The names in all values of an option; None when it was not given."""
+    names = [name for value in values for name in ([value] if _is_path(value) else value.split(","))]
+    return [name.strip() for name in names if name.strip()] if values else None
+
+
+def _is_path(value: str) -> bool:
+    """Whether a value names something on disk, as ``PATH`` or ``NAME:PATH``; its commas separate nothing."""
+    name, _, path = value.partition(":")
+    paths = [value] if "," in name else [value, path]
+    return any(os.path.exists(os.path.expanduser(path)) for path in paths)
+
+
+_names_option = partial(click.option, multiple=True, callback=_names, metavar="A,B")
 
 
 @click.command()
 @click.option("--config", "config_file", type=_EXISTING_FILE, help="YAML file; options override it.")
-@click.option("--seqs", "sequences", callback=_names, metavar="A,B", help="Sets, sequences or directories.")
-@click.option("--perception", callback=_names, metavar="A,B", help="Perception modules: NAME or NAME:FILE.")
-@click.option("--backends", callback=_names, metavar="A,B", help="Default: all that can run here.")
+@_names_option("--seqs", "sequences", help="Sets, sequences or directories; repeatable.")
+@_names_option("--perception", help="Perception modules: NAME or NAME:FILE; repeatable.")
+@_names_option("--backends", help="SLAM systems; default: all that can run here.")
 @click.option("--runs", type=int, help="Repetitions of every combination (default 1).")
 @click.option("--seed", type=int, help="Seed of the first run (default 0).")
 @click.option("--runtime", type=click.Choice([choice.value for choice in RuntimeChoice]))
@@ -58,7 +72,12 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 def run(output: Path | None, resume: Path | None, **options: Any) -> None:
     """Run perception modules × backends × sequences and score every trajectory.
 
-    Exit codes: 0 all trials ran, 1 a trial failed or none could run, 2 wrong usage.
+    Exit codes: 0 all trials ran, 1 a trial failed, none could run, or a backend named in --backends (or in
+    the file) cannot run on this machine, 2 wrong usage (nothing was started).
+
+    Trials of a backend that does not fit the sequence or the perception module (it needs depth and there is
+    none) are skipped and fail nothing. So are those of backends that cannot run here, unless --backends
+    names them: leave it out to run whatever can.
     """
     if resume is not None:
         if output is not None or any(value not in (None, ()) for value in options.values()):
@@ -76,6 +95,8 @@ def run(output: Path | None, resume: Path | None, **options: Any) -> None:
     counts = {status.value: outcome.count(status) for status in Status}
     words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     say(ERRORS, f"{len(outcome.records)} trials: {words}")
+    for reason in outcome.named_but_absent():
+        say(ERRORS, f"asked for by name and not run: {reason}")
     say(OUTPUT, str(path))
     raise SystemExit(outcome.exit_code())
 

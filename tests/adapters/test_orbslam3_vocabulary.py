@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from adapters.backend import BackendInputError
 from adapters.errors import BackendUnavailableError
 from adapters.orbslam3 import OrbSlam3Adapter
 from adapters.orbslam3 import vocabulary as vocabulary_module
@@ -131,6 +132,20 @@ def test_a_trained_vocabulary_is_taken_from_the_cache_the_second_time(tmp_path, 
     assert trained_vocabulary(tmp_path / "cache", dataclasses.replace(SMALL, seed=9)) != first
 
 
+@pytest.mark.parametrize("vocabulary", ["trained", "download"])
+def test_a_cache_that_cannot_be_written_to_is_named_with_the_variable_that_moves_it(tmp_path, vocabulary):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder should be")
+    with pytest.raises(BackendInputError, match=r"blocked/cache/.*cannot be kept .*set .* XDG_CACHE_HOME"):
+        OrbSlam3Adapter().prepare({"vocabulary": vocabulary}, blocked / "cache")
+
+
+def test_missing_photographs_make_the_backend_unavailable(tmp_path, monkeypatch):
+    monkeypatch.setattr(vocabulary_module, "_PHOTOGRAPHS", {"no_such_package": ("data", ("a.png",))})
+    with pytest.raises(BackendUnavailableError, match="no_such_package lacks"):
+        OrbSlam3Adapter().prepare({}, tmp_path)
+
+
 def test_missing_photographs_are_named_with_the_command_that_brings_them(tmp_path, monkeypatch):
     monkeypatch.setattr(vocabulary_module, "_PHOTOGRAPHS", {"no_such_package": ("data", ("a.png",))})
     with pytest.raises(VocabularyError, match=r"no_such_package lacks a\.png\): pip install"):
@@ -153,8 +168,8 @@ def test_a_file_that_is_no_vocabulary_is_refused_with_its_line(tmp_path, content
         check_vocabulary_file(path)
 
 
-def test_a_vocabulary_that_is_not_there_makes_the_backend_unavailable(tmp_path):
-    with pytest.raises(BackendUnavailableError, match=r"nowhere\.txt: the vocabulary cannot be read"):
+def test_a_vocabulary_that_is_not_there_is_the_users_mistake(tmp_path):
+    with pytest.raises(BackendInputError, match=r"nowhere\.txt: the vocabulary cannot be read"):
         OrbSlam3Adapter().prepare({"vocabulary": str(tmp_path / "nowhere.txt")}, tmp_path)
 
 
@@ -227,6 +242,18 @@ def test_a_download_that_is_not_the_archive_leaves_nothing_behind(tmp_path, mirr
 def test_a_server_that_cannot_be_reached_makes_the_backend_unavailable(tmp_path):
     options = {"vocabulary": "download", "vocabulary_url": "http://127.0.0.1:9/ORBvoc.txt.tar.gz"}
     with pytest.raises(BackendUnavailableError, match="cannot be fetched"):
+        OrbSlam3Adapter().prepare(options, tmp_path)
+
+
+@pytest.mark.parametrize("url", ["vocabulary.tar.gz", "http://host name/"])
+def test_an_address_that_is_none_is_the_users_mistake(tmp_path, url):
+    with pytest.raises(BackendInputError, match=r"vocabulary_url: .* is no address"):
+        OrbSlam3Adapter().prepare({"vocabulary": "download", "vocabulary_url": url}, tmp_path)
+
+
+def test_an_address_that_leads_to_nothing_is_the_users_mistake(tmp_path, mirror):
+    options = {"vocabulary": "download", "vocabulary_url": f"{mirror}/missing"}
+    with pytest.raises(BackendInputError, match="the server answered 404"):
         OrbSlam3Adapter().prepare(options, tmp_path)
 
 

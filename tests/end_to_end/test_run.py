@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from slam_test_recordings import record_curve
 
 EVO_APE = Path(sys.executable).with_name("evo_ape")
 
@@ -117,9 +118,11 @@ def test_an_empty_trajectory_is_a_failure_and_no_zero_error(harness):
     assert record["evaluation"] is None
 
 
-def test_backends_that_cannot_run_here_are_skipped_with_the_reason(harness):
+def test_named_backends_that_cannot_run_here_are_skipped_with_the_reason_and_the_run_fails(harness):
     outcome = harness.run("--backends", "curve,absent,gpu-only")
-    assert outcome.code == 0
+    assert outcome.code == 1
+    assert "3 trials: 1 ok, 2 skipped" in outcome.err
+    assert "asked for by name and not run: backend 'absent' cannot run here: the package" in outcome.err
     absent, _, gpu_only = sorted(records(harness), key=lambda record: record["key"]["backend"])
     assert (absent["status"], gpu_only["status"]) == ("skipped", "skipped")
     assert "pip install absent" in absent["reason"]
@@ -256,6 +259,17 @@ def test_a_backend_that_is_killed_from_outside_is_reported(harness):
             ["--seqs", "demo", "--perception", "sensor", "--backends", "curve", "--set", "curve.colour=1"],
             "backend 'curve' has no option colour; its options are: milliseconds, noise_m",
         ),
+        (
+            [
+                *("--seqs", "demo", "--perception", "sensor", "--backends", "curve,orbslam3"),
+                *("--set", "orbslam3.features=abc"),
+            ],
+            "backend 'orbslam3': option features must be of type int, got 'abc'",
+        ),
+        (
+            ["--seqs", "demo", "--perception", f"senser,constant:{__file__}"],
+            "unknown perception module 'senser'.",
+        ),
         (["--resume", "nowhere"], "nowhere is no experiment directory"),
         (["--resume", "nowhere", "--runs", "3"], "--resume takes its configuration from the experiment"),
     ],
@@ -360,6 +374,25 @@ def test_results_may_be_written_to_a_relative_place_from_anywhere(harness):
     """Worker and backend have working directories of their own."""
     assert harness.run("--backends", "curve", "--output", "below/experiment").code == 0
     assert list((harness.directory / "below").glob("experiment/trials/*/*/*/run-0/backend/settings.txt"))
+
+
+def test_a_folder_with_a_comma_in_its_path_is_taken_whole_and_options_may_be_repeated(harness):
+    record_curve(harness.directory / "take 1, evening")
+    outcome = harness(
+        *("run", "--seqs", "take 1, evening", "--seqs", str(harness.recording), "--perception", "sensor"),
+        *("--perception", "none", "--backends", "curve", "--output", "experiment"),
+    )
+    assert outcome.code == 0, outcome.err
+    configuration = json.loads((harness.directory / "experiment" / "experiment.json").read_text())
+    assert configuration["sequences"] == ["take 1, evening", str(harness.recording)]
+    assert configuration["perception"] == ["sensor", "none"]
+    assert [record["status"] for record in records(harness)] == ["ok"] * 4
+
+
+def test_a_list_longer_than_a_file_name_may_be_is_split(harness):
+    outcome = harness("run", "--seqs", ",".join(["demo"] * 2000 + ["dmo"]), "--perception", "sensor")
+    assert outcome.code == 2
+    assert "unknown sequence, sequence set or folder 'dmo'" in outcome.err
 
 
 def test_names_given_twice_run_once(harness):

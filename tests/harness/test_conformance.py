@@ -8,12 +8,23 @@ import numpy as np
 import pytest
 from slam_test_backends import CurveAdapter, CurveBackend
 
-from adapters.backend import TrackingResult, TrackingState
+from adapters import client, messages, protocol
+from adapters.backend import BackendResult, TrackingResult, TrackingState, Trajectory
+from adapters.errors import ProtocolViolationError
+from adapters.protocol import Message, MessageType
 from adapters.runtimes.process import ProcessRuntime
 from harness.conformance import CHECKS, Bench, CheckState, check_name, run_check
 
 
-def outcome_of(check, adapter, tmp_path):
+def check_named(name):
+    (check,) = [check for check in CHECKS if check_name(check) == name]
+    return check
+
+
+def outcome_of(check, adapter, tmp_path, monkeypatch=None):
+    """The outcome of a check; with ``monkeypatch`` the backend may be one of this file."""
+    if monkeypatch is not None:
+        monkeypatch.setenv("PYTHONPATH", f"{os.environ['PYTHONPATH']}:{Path(__file__).parent}")
     return run_check(check, Bench(adapter, ProcessRuntime(), adapter.prepare({}, tmp_path), tmp_path))
 
 
@@ -47,6 +58,66 @@ class CarelessAdapter(CurveAdapter):
     server = "test_conformance:CarelessBackend"
 
 
+class BlindBackend(CurveBackend):
+    """Declares live poses and gives none."""
+
+    def track(self, frame):
+        return TrackingResult(super().track(frame).state)
+
+
+class BlindAdapter(CurveAdapter):
+    server = "test_conformance:BlindBackend"
+
+
+class ModestAdapter(CurveAdapter):
+    """Declares no live poses, which its backend gives."""
+
+    def capabilities(self):
+        return replace(super().capabilities(), live_poses=False)
+
+
+class LateAdapter(CurveAdapter):
+    """Declares no live poses and gives none."""
+
+    server = "test_conformance:BlindBackend"
+
+    def capabilities(self):
+        return replace(super().capabilities(), live_poses=False)
+
+
+class DyingBackend(CurveBackend):
+    """Fails on every frame, those that are as they must be too."""
+
+    def track(self, frame):
+        raise RuntimeError("no licence")
+
+
+class DyingAdapter(CurveAdapter):
+    server = "test_conformance:DyingBackend"
+
+
+class PoselessBackend(CurveBackend):
+    """Tracks and hands over an empty trajectory."""
+
+    def finish(self):
+        return BackendResult(Trajectory(np.zeros(0, dtype=np.int64), np.zeros((0, 7))))
+
+
+class PoselessAdapter(CurveAdapter):
+    server = "test_conformance:PoselessBackend"
+
+
+class SkewedBackend(CurveBackend):
+    """Its live poses are no rigid transformations."""
+
+    def track(self, frame):
+        return TrackingResult(TrackingState.OK, np.full((4, 4), 2.0))
+
+
+class SkewedAdapter(CurveAdapter):
+    server = "test_conformance:SkewedBackend"
+
+
 class BoastfulAdapter(CurveAdapter):
     """Declares what its backend does not announce."""
 
@@ -59,12 +130,94 @@ class BoastfulAdapter(CurveAdapter):
     [
         (RandomAdapter(), "repeats itself when it says so", "two trajectories for the same frames"),
         (CarelessAdapter(), "ends clearly on black frames without depth", "ok on black frames"),
+        (BlindAdapter(), "gives live poses when it says so", "gave none with 8 tracked frames"),
+        (ModestAdapter(), "gives live poses when it says so", "declares no live poses and gave 8"),
+        (DyingAdapter(), "refuses images of another size", "no licence"),
+        (DyingAdapter(), "refuses nan depth", "no licence"),
+        (DyingAdapter(), "refuses frames out of order", "no licence"),
+        (SkewedAdapter(), "a trajectory with nan is refused", "broke the protocol by itself"),
+        (SkewedAdapter(), "a trajectory of frames never sent is refused", "broke the protocol by itself"),
         (BoastfulAdapter(), "introduces itself as its adapter declares", "its adapter declares"),
     ],
 )
 def test_a_backend_that_breaks_its_word_is_caught(adapter, caught_by, detail, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", f"{os.environ['PYTHONPATH']}:{Path(__file__).parent}")
-    (check,) = [check for check in CHECKS if check_name(check) == caught_by]
-    outcome = outcome_of(check, adapter, tmp_path)
+    outcome = outcome_of(check_named(caught_by), adapter, tmp_path, monkeypatch)
     assert outcome.state is CheckState.FAILED
     assert detail in outcome.detail
+
+
+def test_a_backend_without_live_poses_that_says_so_passes(tmp_path, monkeypatch):
+    check = check_named("gives live poses when it says so")
+    assert outcome_of(check, LateAdapter(), tmp_path, monkeypatch).state is CheckState.PASSED
+
+
+def test_nan_cannot_be_put_into_a_trajectory_without_poses(tmp_path, monkeypatch):
+    check = check_named("a trajectory with nan is refused")
+    outcome = outcome_of(check, PoselessAdapter(), tmp_path, monkeypatch)
+    assert outcome.state is CheckState.NOT_APPLICABLE
+    assert outcome.detail == "it gave none of 8 frames a pose"
+
+
+class CarelessNumpy:
+    """numpy for the module that checks answers, with one function that finds nothing wrong."""
+
+    def __init__(self, blind_function):
+        self.blind_function = blind_function
+
+    def __getattr__(self, name):
+        if name == self.blind_function:
+            return lambda array, *_: np.ones(np.shape(array), dtype=bool)
+        return getattr(np, name)
+
+
+def overlook_nan(monkeypatch):
+    monkeypatch.setattr(messages, "np", CarelessNumpy("isfinite"))
+
+
+def overlook_frames_never_sent(monkeypatch):
+    monkeypatch.setattr(messages, "np", CarelessNumpy("isin"))
+
+
+def overlook_the_frame_an_answer_is_for(monkeypatch):
+    parse = messages.parse_acknowledgement
+    monkeypatch.setattr(
+        client, "parse_acknowledgement", lambda message, _: parse(message, message.fields["index"])
+    )
+
+
+def overlook_garbage(monkeypatch):
+    def decode(parts):
+        try:
+            return protocol.decode(parts)
+        except ProtocolViolationError:
+            fields = {"state": "ok", "milliseconds": 1.0, "waited_seconds": 0.0}
+            return Message(MessageType.ACK, fields)
+
+    monkeypatch.setattr(client, "decode", decode)
+    monkeypatch.setattr(
+        client,
+        "parse_acknowledgement",
+        lambda message, index: messages.parse_acknowledgement(
+            replace(message, fields=message.fields | {"index": index}), index
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("overlook", "noticed_by"),
+    [
+        (overlook_nan, "a trajectory with nan is refused"),
+        (overlook_frames_never_sent, "a trajectory of frames never sent is refused"),
+        (overlook_the_frame_an_answer_is_for, "an answer for the wrong frame is refused"),
+        (overlook_garbage, "garbage from it is refused"),
+    ],
+)
+def test_a_harness_that_overlooks_something_is_caught_by_the_check_for_it(
+    overlook, noticed_by, tmp_path, monkeypatch
+):
+    overlook(monkeypatch)
+    outcome = outcome_of(check_named(noticed_by), CurveAdapter(), tmp_path)
+    assert outcome.state is CheckState.FAILED
+    assert outcome.detail.endswith("went through")
+    healthy = outcome_of(check_named("runs a sequence to its end"), CurveAdapter(), tmp_path)
+    assert healthy.state is CheckState.PASSED, healthy.detail

@@ -3,11 +3,12 @@
 import pytest
 from slam_test_recordings import record_curve
 
-from adapters.adapter import ResourceNeeds
+from harness import backends
 from harness.configuration import make_configuration
 from harness.environment import Hardware
 from harness.executor import Listener, LocalExecutor
 from harness.experiment import run_trials
+from harness.machine import Gpu
 from harness.plan import plan_trials
 from harness.record import Status
 from harness.store import ExperimentDirectory
@@ -38,7 +39,9 @@ class Watcher(Listener):
 
 
 def machine(cores, memory_gib=64, gpus=0):
-    return Hardware(cores, memory_gib * 1024**3, ("a GPU",) * gpus, "a CPU")
+    return Hardware(
+        cores, memory_gib * 1024**3, tuple(Gpu(f"GPU-{number}", "a GPU") for number in range(gpus)), "a CPU"
+    )
 
 
 def experiment_of(tmp_path, **changes):
@@ -84,21 +87,42 @@ def test_finished_trials_are_not_repeated(tmp_path):
     assert lost.exists()
 
 
-def test_gpus_are_handed_out_and_none_twice(tmp_path):
-    executor = LocalExecutor(machine(cores=8, gpus=3))
-    plan = experiment_of(tmp_path, runs=3).plan()
-    trials = [
-        trial.model_copy(update={"needs": ResourceNeeds(gpus=2 if trial.key.run == 0 else 1)})
-        for trial in plan.trials
+def gpus_seen(experiment, *names):
+    """What ``CUDA_VISIBLE_DEVICES`` was in each trial's backend."""
+    return [
+        (experiment.trial_directory(trial.key) / "backend" / "gpus.txt").read_text()
+        for trial in experiment.plan().trials
+        if trial.key.backend in names
     ]
-    experiment = experiment_of(tmp_path / "gpus", runs=3)
-    executor.run(trials, experiment, Watcher())
-    visible = [
-        (experiment.trial_directory(trial.key) / "backend" / "gpus.txt").read_text() for trial in trials
-    ]
-    # The third may find those of the first free again, or not yet.
-    assert visible[:2] == ["0,1", "2"]
-    assert visible[2] in {"0", "2"}
+
+
+def test_gpus_are_handed_out_by_name_and_none_twice(tmp_path, monkeypatch):
+    hardware = machine(cores=8, gpus=2)
+    monkeypatch.setattr(backends, "hardware", lambda: hardware)
+    options = {"one-gpu": {"milliseconds": 100}}
+    experiment = experiment_of(tmp_path, backends=["one-gpu"], runs=2, backend_options=options)
+    watcher = Watcher()
+    run_trials(experiment, LocalExecutor(hardware), watcher)
+    assert watcher.most_at_a_time == 2
+    assert sorted(gpus_seen(experiment, "one-gpu")) == ["GPU-0", "GPU-1"]
+
+
+def test_trials_wait_for_gpus(tmp_path, monkeypatch):
+    hardware = machine(cores=8, gpus=1)
+    monkeypatch.setattr(backends, "hardware", lambda: hardware)
+    experiment = experiment_of(tmp_path, backends=["one-gpu"], runs=2)
+    watcher = Watcher()
+    run_trials(experiment, LocalExecutor(hardware), watcher)
+    assert watcher.most_at_a_time == 1
+    assert gpus_seen(experiment, "one-gpu") == ["GPU-0", "GPU-0"]
+
+
+def test_gpus_are_hidden_from_a_backend_that_needs_none_and_not_from_its_perception(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    experiment = experiment_of(tmp_path, perception=["gpu-witness"], runs=1)
+    (record,) = run_trials(experiment, LocalExecutor(machine(cores=1, gpus=1)), Watcher()).records
+    assert gpus_seen(experiment, "curve") == [""]
+    assert record.perception["details"] == {"visible": "3"}
 
 
 def test_a_sequence_that_cannot_be_opened_fails_its_trials_alone(tmp_path):

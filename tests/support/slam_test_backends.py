@@ -37,7 +37,7 @@ class CurveBackend(Backend):
     def start(self, request: StartRequest) -> None:
         self.options, self.output_directory = request.options, request.output_directory
         (request.output_directory / "settings.txt").write_text(str(request.options))
-        (request.output_directory / "gpus.txt").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+        (request.output_directory / "gpus.txt").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "not set"))
         self.random = np.random.default_rng(self.options["noise_seed"])
         self.indices: list[int] = []
         self.timestamps: list[int] = []
@@ -167,6 +167,12 @@ class AbsentAdapter(CurveAdapter):
 
     def missing(self) -> str | None:
         return "the package 'absent' is not installed; install it with: pip install absent"
+
+
+class OneGpuAdapter(CurveAdapter):
+    """A backend that needs a GPU."""
+
+    needs = ResourceNeeds(gpus=1)
 
 
 class GpuAdapter(CurveAdapter):

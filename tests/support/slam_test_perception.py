@@ -1,5 +1,7 @@
-"""Perception modules for tests: depth that is NaN, asking for what must not be seen, argument and options."""
+"""Perception modules for tests: depth that is NaN, frames without end, a look at what is hidden, options."""
 
+import os
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -21,6 +23,17 @@ class NanDepthModule(PerceptionModule):
         return Prediction(depth=depth)
 
 
+class HangingModule(PerceptionModule):
+    """Comes to no end with any frame."""
+
+    def outputs(self, sequence: SequenceInfo) -> frozenset[str]:
+        return frozenset({"depth"})
+
+    def predict(self, frame: Frame) -> Prediction:
+        while True:
+            time.sleep(1)
+
+
 class PeekingModule(PerceptionModule):
     """Would hand on the sensor's depth although it does not say that it reads the sensor."""
 
@@ -33,6 +46,19 @@ class PeekingModule(PerceptionModule):
         assert frame.depth is None, "the harness let the sensor's depth through"
         assert frame.labels is None, "the harness let the labels through"
         return Prediction(depth=np.ones(frame.rgb.shape[:2], dtype=np.float32))
+
+
+class GpuWitnessModule(PerceptionModule):
+    """Tells which GPUs it may use."""
+
+    def outputs(self, sequence: SequenceInfo) -> frozenset[str]:
+        return frozenset()
+
+    def predict(self, frame: Frame) -> Prediction:
+        return Prediction()
+
+    def describe(self) -> dict[str, Any]:
+        return {"visible": os.environ.get("CUDA_VISIBLE_DEVICES", "not set")}
 
 
 class ConstantModule(PerceptionModule):
