@@ -32,4 +32,4 @@ imports: $(INSTALLED)
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) results/runs
+	rm -rf $(VENV) results/runs results/reports

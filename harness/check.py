@@ -13,6 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from harness.baseline import Baseline, GroupFigures, group_figures
+from harness.comparability import differences
 from harness.errors import ConfigurationError
 from harness.record import RunRecord, Status
 from harness.statistics import Alternative, can_be_significant, is_significant, one_sided_p, runs_needed
@@ -182,24 +183,13 @@ def _judge_failures(now: GroupFigures, then: GroupFigures) -> _Finding | None:
 
 
 def _judge_comparability(now: GroupFigures, then: GroupFigures) -> _Finding | None:
-    properties: dict[str, tuple[object, object]] = {
-        "mode": (now.mode, then.mode),
-        "feed": (now.feed, then.feed),
-        "coverage floor": (now.coverage_floor, then.coverage_floor),
-        "alignment": (now.alignment, then.alignment),
-        "number of frames": (now.frames, then.frames),
-        "ground truth as input": (now.ground_truth_is_input, then.ground_truth_is_input),
-    }
-    differences = [f"{what} is {a}, was {b}" for what, (a, b) in properties.items() if a != b]
-    sources = now.sequence_source, then.sequence_source
-    if all(sources) and sources[0] != sources[1]:
-        names = sorted(
-            name for name in {**sources[0], **sources[1]} if sources[0].get(name) != sources[1].get(name)
-        )
-        differences.append(f"the sequence is another one ({', '.join(names)})")
-    if not differences:
+    found = [
+        f"{each.what} is {each.values[0]}, was {each.values[1]}" if each.values else each.what
+        for each in differences([now, then])
+    ]
+    if not found:
         return None
-    return _Finding(Verdict.INCONCLUSIVE, f"not comparable with the baseline: {', '.join(differences)}")
+    return _Finding(Verdict.INCONCLUSIVE, f"not comparable with the baseline: {', '.join(found)}")
 
 
 def _judge_completeness(now: GroupFigures, then: GroupFigures) -> _Finding | None:

@@ -5,10 +5,11 @@ A bounded number of frames is in memory, however long the sequence is.
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from adapters.backend import Mode, RgbdFrame, TrackingState
 from adapters.client import BackendClient
 from harness.configuration import Feed
-from perception.errors import ModuleFailedError
+from harness.prediction_thread import PredictionThread, within_limit
 from perception.guarded import GuardedModule
 from sequences.model import NANOSECONDS_PER_SECOND, ImuSamples, Sequence
 
@@ -164,10 +165,10 @@ def _frames_in_turn(plan: FeedingPlan, log: FeedingLog) -> Generator[_Turn]:
     """Every frame, read and predicted by another thread while the backend works on those before."""
     stamps = plan.sequence.info.timestamps_ns
     ahead: deque[Future[_Predicted]] = deque()
-    with _one_thread() as thread:
+    with PredictionThread() as thread:
         for index in range(plan.frames):
             previous_ns = int(stamps[index - 1]) if index else None
-            ahead.append(thread.submit(_predict, plan, index, previous_ns))
+            ahead.append(thread.submit(partial(_predict, plan, index, previous_ns)))
             if len(ahead) > FRAMES_AHEAD:
                 yield _result(ahead.popleft(), plan), _ready(ahead)
         while ahead:
@@ -188,7 +189,7 @@ def _frames_at_sensor_rate(plan: FeedingPlan, log: FeedingLog) -> Generator[_Tur
     leaves_at_s = (stamps - stamps[0]) / NANOSECONDS_PER_SECOND
     started = time.monotonic()
     index, previous_ns = 0, None
-    with _one_thread() as thread:
+    with PredictionThread() as thread:
         while index < plan.frames:
             elapsed = time.monotonic() - started
             if elapsed < leaves_at_s[index]:
@@ -197,26 +198,11 @@ def _frames_at_sensor_rate(plan: FeedingPlan, log: FeedingLog) -> Generator[_Tur
                 newest = int(np.searchsorted(leaves_at_s, elapsed, side="right")) - 1
                 log.dropped += newest - index
                 index = newest
-            predicted = _result(thread.submit(_predict, plan, index, previous_ns), plan)
+            predicted = _result(thread.submit(partial(_predict, plan, index, previous_ns)), plan)
             previous_ns = predicted.frame.timestamp_ns
             index += 1
             yield predicted, None
 
 
-@contextmanager
-def _one_thread() -> Iterator[ThreadPoolExecutor]:
-    """A thread that nobody waits for at the end: a module may hang in it."""
-    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
-    try:
-        yield thread
-    finally:
-        thread.shutdown(wait=False, cancel_futures=True)
-
-
 def _result(predicted: Future[_Predicted], plan: FeedingPlan) -> _Predicted:
-    try:
-        return predicted.result(plan.limit_s)
-    except TimeoutError as error:
-        raise ModuleFailedError(
-            f"{plan.module.name}: no prediction came within {plan.limit_s:g} s, which is the limit"
-        ) from error
+    return within_limit(predicted, plan.limit_s, plan.module.name)

@@ -96,7 +96,8 @@ class Evaluation(FrozenModel):
         primary_alignment: The one that tables print: SE(3) with metric depth, Sim(3) without.
         association_tolerance_s: Frames and ground truth further apart than this were not associated.
         ground_truth_rows_dropped: Rows with NaN or infinite entries that were left out.
-        frames_with_ground_truth: Frames that have a ground-truth pose within the tolerance.
+        frames: Frames of the sequence that took part.
+        frames_with_ground_truth: Those that have a ground-truth pose within the tolerance.
         frames_tracked: Those of them that the backend gave a pose.
         coverage: ``frames_tracked / frames_with_ground_truth``.
         final: Scores of the trajectory handed over at the end; None with fewer than three poses.
@@ -107,6 +108,7 @@ class Evaluation(FrozenModel):
     primary_alignment: Alignment
     association_tolerance_s: NonNegative
     ground_truth_rows_dropped: int
+    frames: int
     frames_with_ground_truth: int
     frames_tracked: int
     coverage: Annotated[FiniteFloat, Field(ge=0, le=1)]

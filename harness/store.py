@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -138,7 +139,7 @@ class ExperimentDirectory:
             ResultsError: The record was written by another version or damaged.
         """
         file = self.trial_directory(key) / RECORD_FILE
-        return _read(file, RunRecord) if file.exists() else None
+        return self._read_record(file) if file.exists() else None
 
     def records(self) -> list[RunRecord]:
         """Records of all trials that have ended, in the order of their keys.
@@ -147,8 +148,12 @@ class ExperimentDirectory:
             ResultsError: A record was written by another version or damaged.
         """
         files = self.path.glob(f"{TRIALS_DIRECTORY}/*/*/*/run-*/{RECORD_FILE}")
-        records = (_read(file, RunRecord) for file in files)
+        records = (self._read_record(file) for file in files)
         return sorted(records, key=lambda record: (*record.key.group(), record.key.run))
+
+    def _read_record(self, file: Path) -> RunRecord:
+        advice = f"; delete this file, and its trial is run again by: harness run --resume {self.path}"
+        return _read(file, RunRecord, advice)
 
     def write_record(self, record: RunRecord) -> None:
         """Store the record of a trial that has ended; only then it counts as done.
@@ -169,12 +174,11 @@ class ExperimentDirectory:
         write_text(self.path / TRIALS_FILE, table.getvalue())
 
 
-def _read(file: Path, kind: type[Model]) -> Model:
+def _read(file: Path, kind: type[Model], advice: str = "") -> Model:
     try:
         return kind.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        problem = validation_message(str(file), error)
-        raise ResultsError(f"{problem}; without that file --resume runs the trial again") from error
+        raise ResultsError(f"{validation_message(str(file), error)}{advice}") from error
     except OSError as error:
         raise ResultsError(f"cannot read {file}: {error.strerror}") from error
 
@@ -188,6 +192,7 @@ TRIAL_COLUMNS = [
     "reason",
     "mode",
     "frames",
+    "frames_with_ground_truth",
     "frames_tracked",
     "coverage",
     "ate_se3_rmse_m",
@@ -216,9 +221,11 @@ def trial_row(record: RunRecord) -> dict[str, object]:
         "backend": record.key.backend,
         "run": record.key.run,
         "status": record.status.value,
-        "reason": record.reason,
+        # Reasons may have lines; a row is one line for those who read the table with grep or cut.
+        "reason": " ".join(record.reason.split()) if record.reason else record.reason,
         "mode": record.mode,
         "frames": record.frames.in_sequence if record.frames else None,
+        "frames_with_ground_truth": evaluation.frames_with_ground_truth if evaluation else None,
         "frames_tracked": evaluation.frames_tracked if evaluation else None,
         "coverage": evaluation.coverage if evaluation else None,
         "ate_se3_rmse_m": final.ate_se3.rmse if final else None,
@@ -234,6 +241,16 @@ def trial_row(record: RunRecord) -> dict[str, object]:
         "fps": record.timings.frames_per_second,
         "peak_memory_bytes": record.peak_memory_bytes,
     }
+
+
+def dated_path(parent: Path, subject: str) -> Path:
+    """A path below ``parent``, named by time and subject, at which nothing is yet."""
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{subject}".replace(":", "_").replace("/", "_")
+    path, attempt = parent / name, 1
+    while path.exists():
+        attempt += 1
+        path = parent / f"{name}-{attempt}"
+    return path
 
 
 def newest_experiment(runs_directory: Path) -> ExperimentDirectory:

@@ -10,12 +10,17 @@ from harness.cli.progress import StepProgress
 from harness.environment import reader_context
 from harness.experiment import RUNS_DIRECTORY
 from harness.report import write_report
+from harness.report.writer import REPORT_DIRECTORY, REPORTS_DIRECTORY
 from harness.store import ExperimentDirectory, newest_experiment
 
 
 @click.command()
 @click.argument("directories", metavar="[DIR]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Default: DIR/report.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Default: DIR/{REPORT_DIRECTORY}; for several DIRs a new directory in {REPORTS_DIRECTORY}.",
+)
 @click.option("--maps/--no-maps", default=True, show_default=True, help="Fuse and render the depth.")
 def report(directories: tuple[Path, ...], output: Path | None, maps: bool) -> None:
     """Write report.md, report.html, tables and figures of the experiments in DIR (default: the newest)."""

@@ -13,6 +13,9 @@ from harness.record import Alignment, Evaluation, Status, TrajectoryScores
 from sequences.model import NANOSECONDS_PER_SECOND
 from sequences.timestamps import nanoseconds_to_seconds_text
 
+#: Share of the frames that must have ground truth for an error to stand for a trajectory.
+LEAST_GROUND_TRUTH = 0.5
+
 _log = logging.getLogger(__name__)
 
 
@@ -61,6 +64,7 @@ def evaluate(
         primary_alignment=Alignment.SE3 if metric else Alignment.SIM3,
         association_tolerance_s=tolerance_ns / NANOSECONDS_PER_SECOND,
         ground_truth_rows_dropped=ground_truth_rows_dropped,
+        frames=len(frame_timestamps_ns),
         frames_with_ground_truth=len(with_ground_truth),
         frames_tracked=len(final_pairs),
         coverage=len(final_pairs) / len(with_ground_truth),
@@ -88,10 +92,16 @@ def status_of(evaluation: Evaluation, coverage_floor: float = 0.9) -> tuple[Stat
             f"{have_a_pose}, but no alignment with ground truth can be fitted: the positions all lie on one "
             "point or line, or are too large"
         )
+    lacks = []
     if evaluation.coverage < coverage_floor:
         share, floor = 100 * evaluation.coverage, 100 * coverage_floor
-        return Status.PARTIAL, f"{have_a_pose} ({share:.1f} %); {floor:g} % are needed"
-    return Status.OK, None
+        lacks.append(f"{have_a_pose} ({share:.1f} %); {floor:g} % are needed")
+    if evaluation.frames_with_ground_truth < LEAST_GROUND_TRUTH * evaluation.frames:
+        lacks.append(
+            f"{evaluation.frames_with_ground_truth} of {evaluation.frames} frames have ground truth; "
+            f"{100 * LEAST_GROUND_TRUTH:g} % are needed"
+        )
+    return (Status.PARTIAL, "; ".join(lacks)) if lacks else (Status.OK, None)
 
 
 def _pairs(

@@ -1,7 +1,6 @@
 """The tables of the absolute trajectory error, one per alignment: contenders across, sequences down."""
 
-from collections.abc import Iterable
-
+from harness.comparability import Difference, differences
 from harness.record import Alignment, Status
 from harness.report.comparison import Comparison, Group, primary_ate
 from harness.report.scores import (
@@ -42,7 +41,9 @@ def _main_table(comparison: Comparison, alignment: Alignment, rows: list[tuple[s
         if group.alignment in (alignment, None) and (group.sequence, group.perception) in rows
     }
     contenders = [each for each in comparison.contenders if any(key[2] == each for key in groups)]
-    body = [_main_row(*row, [groups.get((*row, each)) for each in contenders]) for row in rows]
+    of_rows = {row: [groups.get((*row, each)) for each in contenders] for row in rows}
+    obstacles = {row: _obstacles(of_row) for row, of_row in of_rows.items()}
+    body = [_main_row(*row, of_row, bool(obstacles[row])) for row, of_row in of_rows.items()]
     for perception in comparison.perceptions:
         names = [sequence for sequence, of_row in rows if of_row == perception]
         if len(names) > 1:
@@ -54,33 +55,65 @@ def _main_table(comparison: Comparison, alignment: Alignment, rows: list[tuple[s
         caption=(
             f"ATE after {alignment.label} alignment, RMSE of the translation in cm: median over "
             "the ok runs, in brackets the smallest and the largest, and coverage (cov.). Bold: the best of "
-            "its row among backends of which every run is ok. Means only of backends that are ok on every "
-            "run of every sequence."
+            "its row among backends of which every run is ok, where they can be compared. Means only of "
+            "backends that are ok on every run of every sequence."
         ),
         columns=("sequence", "perception", *headings),
         rows=tuple(body),
+        notes=tuple(
+            f"{sequence} with perception {perception} cannot be compared: {'; '.join(found)}."
+            for (sequence, perception), found in obstacles.items()
+            if found
+        ),
     )
 
 
-def _main_row(sequence: str, perception: str, groups: list[Group | None]) -> tuple[Cell, ...]:
+def _obstacles(groups: list[Group | None]) -> list[str]:
+    """What keeps the errors in a row from being compared, in words; ground truth as input has its mark."""
+    shown = [
+        group
+        for group in groups
+        if group
+        and not group.ground_truth_is_input
+        and any(primary_ate(trial) is not None for trial in group.trials)
+    ]
+    return [_in_words(each, shown) for each in differences([group.figures() for group in shown])]
+
+
+def _in_words(difference: Difference, groups: list[Group]) -> str:
+    if difference.values is None:
+        return difference.what
+    labels: dict[object, list[str]] = {}
+    for value, group in zip(difference.values, groups, strict=True):
+        labels.setdefault(value, []).append(group.contender.label)
+    of_values = (f"{value} for {' and '.join(names)}" for value, names in labels.items())
+    return f"the {difference.what} is {', '.join(of_values)}"
+
+
+def _main_row(
+    sequence: str, perception: str, groups: list[Group | None], has_obstacles: bool
+) -> tuple[Cell, ...]:
     best = _best(groups)
     cells = list(text_cells(sequence, perception))
     for group in groups:
-        cells += [_ate_cell(group, best=group is not None and group is best), _coverage_cell(group)]
+        is_best = group is not None and group is best
+        cells += [_ate_cell(group, is_best, show_frames=has_obstacles), _coverage_cell(group)]
     return tuple(cells)
 
 
-def _best(groups: Iterable[Group | None]) -> Group | None:
+def _best(groups: list[Group | None]) -> Group | None:
     """The group of smallest median, if there are two to compare; ground truth as input never wins."""
     candidates = [
         (summary.median, number, group)
         for number, group in enumerate(groups)
         if group and group.complete and not group.ground_truth_is_input and (summary := ate_summary(group))
     ]
-    return min(candidates)[2] if len(candidates) > 1 else None
+    if len(candidates) < 2 or differences([group.figures() for _, _, group in candidates]):
+        return None
+    return min(candidates)[2]
 
 
-def _ate_cell(group: Group | None, best: bool) -> Cell:
+def _ate_cell(group: Group | None, best: bool, show_frames: bool) -> Cell:
     if group is None:
         return Cell(MISSING, muted=True)
     mark = GROUND_TRUTH_MARK if group.ground_truth_is_input else ""
@@ -91,6 +124,8 @@ def _ate_cell(group: Group | None, best: bool) -> Cell:
     details = [spread(summary, centimetres)]
     if not group.complete:
         details.append(f"{len(group.ranked)} of {len(group.trials)} runs")
+    if show_frames:
+        details.append(f"{group.figures().frames} frames")
     details.append(partial)
     return Cell(f"{centimetres(summary.median)}{mark}", "; ".join(filter(None, details)), best=best)
 

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.baseline import GroupFigures, group_figures
 from harness.errors import ResultsError
 from harness.record import Alignment, RunRecord, Status
 from harness.store import ExperimentDirectory
@@ -75,6 +76,11 @@ class Group:
         if not modes:
             return None
         return Alignment.SIM3 if "mono" in modes else Alignment.SE3
+
+    def figures(self) -> GroupFigures:
+        """What its trials came to, as the check gathers it."""
+        (figures,) = group_figures(trial.record for trial in self.trials)
+        return figures
 
     def median_trial(self) -> Trial | None:
         """The trial that pictures show: of median error among the ok ones, else among the partial ones.

@@ -45,11 +45,21 @@ def _live_coverage(trial: Trial) -> float | None:
     return trial.record.evaluation.live_coverage if trial.record.evaluation else None
 
 
+def _frames(trial: Trial) -> float | None:
+    return trial.record.frames.in_sequence if trial.record.frames else None
+
+
+def _frames_with_ground_truth(trial: Trial) -> float | None:
+    return trial.record.evaluation.frames_with_ground_truth if trial.record.evaluation else None
+
+
 def _number(decimals: int) -> Callable[[float | None], str]:
     return lambda value: MISSING if value is None else f"{value:.{decimals}f}"
 
 
 _DETAILS = (
+    _Figure("frames", _number(0), _frames),
+    _Figure("with ground truth", _number(0), _frames_with_ground_truth),
     _Figure("coverage [%]", per_cent, coverage),
     _Figure("live ATE [cm]", centimetres, live_ate),
     _Figure("live coverage [%]", per_cent, _live_coverage),

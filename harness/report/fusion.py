@@ -71,7 +71,11 @@ class Surface:
         return len(self.triangles)
 
     def ply(self) -> bytes:
-        """The mesh as a binary PLY file."""
+        """The mesh as a binary PLY file.
+
+        Raises:
+            OSError: The directory for temporary files takes no more.
+        """
         mesh = open3d.geometry.TriangleMesh(
             open3d.utility.Vector3dVector(self.vertices), open3d.utility.Vector3iVector(self.triangles)
         )
@@ -107,8 +111,9 @@ class SurfaceDistances:
 def voxel_length(camera_positions: NDArray[np.float64], images: Iterable[DepthImage]) -> float:
     """Edge of a voxel that shows a desk in detail and a flat without filling the memory, metres."""
     path = float(np.linalg.norm(np.ptp(camera_positions, axis=0)))
-    depths = [np.median(image.depth[image.depth > 0]) for image in images if (image.depth > 0).any()]
-    extent = path + 2 * min(float(np.median(depths)), DEPTH_LIMIT) if depths else path
+    fused = (image.depth[(image.depth > 0) & (image.depth <= DEPTH_LIMIT)] for image in images)
+    depths = [np.median(depth) for depth in fused if depth.size]
+    extent = path + 2 * float(np.median(depths)) if depths else path
     return float(np.clip(extent / _VOXELS_ACROSS_SCENE, _SMALLEST_VOXEL, _LARGEST_VOXEL))
 
 
@@ -120,7 +125,8 @@ def fuse(
 ) -> Surface:
     """Integrate depth images into a truncated signed distance field and extract its surface.
 
-    After Curless and Levoy (SIGGRAPH 1996), as implemented by Open3D.
+    After Curless and Levoy (SIGGRAPH 1996), as implemented by Open3D. Images without depth within
+    ``DEPTH_LIMIT`` add nothing; without any other image the surface is empty.
 
     Args:
         images: At the size of ``intrinsics``.
@@ -142,16 +148,19 @@ def fuse(
     # Integration cuts the projection of a voxel off to a whole pixel instead of rounding it.
     projection = core.Tensor(matrix + np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]))
     matrix = core.Tensor(matrix)
+    is_empty = True
     for image, pose in zip(images, camera_to_world, strict=True):
-        if not (image.depth > 0).any():
-            continue
         depth = open3d.t.geometry.Image(image.depth)
         colour = open3d.t.geometry.Image(image.rgb.astype(np.float32) / 255)
         extrinsics = core.Tensor(np.linalg.inv(pose))
-        blocks = grid.compute_unique_block_coordinates(
-            depth, matrix, extrinsics, 1.0, DEPTH_LIMIT, _TRUNCATION_VOXELS
-        )
+        blocks = _blocks_near_depth(grid, depth, matrix, extrinsics)
+        if blocks is None:
+            continue
         grid.integrate(blocks, depth, colour, projection, extrinsics, 1.0, DEPTH_LIMIT, _TRUNCATION_VOXELS)
+        is_empty = False
+    if is_empty:
+        nothing = np.zeros((0, 3), np.float32)
+        return Surface(nothing, nothing, nothing, nothing.astype(np.uint32))
     mesh = grid.extract_triangle_mesh(_LEAST_WEIGHT)
     return Surface(
         mesh.vertex.positions.numpy().astype(np.float32),
@@ -159,6 +168,26 @@ def fuse(
         np.clip(mesh.vertex.colors.numpy(), 0, 1).astype(np.float32),
         mesh.triangle.indices.numpy().astype(np.uint32),
     )
+
+
+def _blocks_near_depth(
+    grid: open3d.t.geometry.VoxelBlockGrid,
+    depth: open3d.t.geometry.Image,
+    matrix: open3d.core.Tensor,
+    extrinsics: open3d.core.Tensor,
+) -> open3d.core.Tensor | None:
+    """Coordinates of the blocks that an image adds to; None where it has no depth within the limit.
+
+    Open3D looks at every fourth pixel and raises when none of those has such depth.
+    """
+    try:
+        return grid.compute_unique_block_coordinates(
+            depth, matrix, extrinsics, 1.0, DEPTH_LIMIT, _TRUNCATION_VOXELS
+        )
+    except RuntimeError as error:
+        if "No block is touched" not in str(error):
+            raise
+        return None
 
 
 def raycasting_scene(surface: Surface) -> open3d.t.geometry.RaycastingScene:

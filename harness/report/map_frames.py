@@ -1,6 +1,7 @@
 """The frames a map is made of, read again from their sequence and predicted again by their module."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +9,16 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.spatial.transform import Rotation
 
 from harness.evaluation import TimedPoses
+from harness.prediction_thread import PredictionThread, within_limit
 from harness.record import RunRecord
 from harness.report.fusion import DepthImage
 from harness.report.tracks import Track
 from perception.choice import ModuleChoice
 from perception.errors import PerceptionError
-from perception.guarded import create_module
+from perception.guarded import GuardedModule, create_module
 from sequences.association import associate
 from sequences.errors import SequenceError
-from sequences.model import Intrinsics
+from sequences.model import Intrinsics, Sequence
 from sequences.reader import ReaderContext
 from sequences.sequence_sets import SequenceEntry, open_sequence
 
@@ -50,9 +52,11 @@ class MapFrames:
 def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
     """Open the sequence of a trial again, and predict the depth of some of its frames again.
 
+    A prediction may take as long as it might in the trial.
+
     Raises:
         SequenceError: The sequence is gone or cannot be read.
-        PerceptionError: The module cannot work here, or predicts no depth.
+        PerceptionError: The module cannot work here, predicts no depth, or takes too long.
     """
     name = record.key.perception
     try:
@@ -68,20 +72,15 @@ def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
     frames = min(len(sequence), record.frames.in_sequence if record.frames else len(sequence))
     camera = sequence.info.intrinsics
     step = max(1, -(-camera.width // _WIDTH))
-    images = []
-    for index in np.unique(np.linspace(0, frames - 1, min(frames, MOST_FRAMES)).round().astype(int)):
-        frame = sequence.frame(int(index))
-        depth = module.predict(frame).depth
-        if depth is None:
-            raise PerceptionError(f"perception '{name}' predicted no depth for frame {index}")
-        images.append(
-            DepthImage(
-                int(index),
-                frame.timestamp_ns,
-                np.ascontiguousarray(frame.rgb[::step, ::step]),
-                np.ascontiguousarray(depth[::step, ::step], dtype=np.float32),
+    chosen = np.unique(np.linspace(0, frames - 1, min(frames, MOST_FRAMES)).round().astype(int))
+    limit_s = record.configuration["predict_limit_s"]
+    with PredictionThread() as thread:
+        images = [
+            within_limit(
+                thread.submit(partial(_depth_image, sequence, module, int(index), step)), limit_s, name
             )
-        )
+            for index in chosen
+        ]
     height, width = images[0].depth.shape
     reduced = replace(
         camera,
@@ -93,6 +92,19 @@ def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
         height=height,
     )
     return MapFrames(tuple(images), reduced, camera)
+
+
+def _depth_image(sequence: Sequence, module: GuardedModule, index: int, step: int) -> DepthImage:
+    """Read and predict one frame; of every ``step`` pixels in both directions one is kept."""
+    frame = sequence.frame(index)
+    depth = module.predict(frame).depth
+    assert depth is not None, "a module keeps what its outputs promise"
+    return DepthImage(
+        index,
+        frame.timestamp_ns,
+        np.ascontiguousarray(frame.rgb[::step, ::step]),
+        np.ascontiguousarray(depth[::step, ::step]),
+    )
 
 
 @dataclass(frozen=True)

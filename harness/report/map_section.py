@@ -58,7 +58,7 @@ def make_map_section(
     try:
         # Open3D is an extra and takes seconds to import.
         from harness.report.maps import NoMap, make_maps
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: a system library that it loads is missing
         problem = (
             f"There are no maps, they need Open3D ({error}); "
             "install it with: pip install 'slam-harness[open3d]'"
@@ -78,7 +78,10 @@ def make_map_section(
         pictures.setdefault(result.track.group.sequence, []).append(_picture(result))
         rows.append(_row(result))
         figures.append(_figures(result))
-        surfaces.write(result)
+        try:
+            surfaces.write(result)
+        except OSError as error:
+            problems.append(f"The surface of {result.track.trial.record.key} was not written: {error}")
     progress("maps", len(tracks), len(tracks))
     if not rows:
         return MapSection(problems=tuple(problems))

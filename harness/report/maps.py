@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import click
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -94,7 +95,8 @@ class _Reference:
 def make_maps(tracks: list[Track], context: ReaderContext) -> Iterator[FusedMap | NoMap]:
     """Make the map of every track, one after the other.
 
-    Frames are read once for all trials of the same sequence and perception module.
+    Frames are read once for all trials of the same sequence and perception module. Whatever goes wrong is
+    the reason for a missing map: a report has more to say than its maps.
     """
     sources: dict[str, list[Track]] = {}
     for track in tracks:
@@ -112,23 +114,44 @@ def _maps_of_source(tracks: list[Track], context: ReaderContext) -> Iterator[Fus
     record = tracks[0].trial.record
     try:
         frames = read_map_frames(record, context)
-    except (SequenceError, PerceptionError) as error:
-        logger.warning("no maps of %s with %s: %s", record.key.sequence, record.key.perception, error)
+    except Exception as error:  # noqa: BLE001 - see make_maps
+        cause = _cause(error)
+        logger.warning("no maps of %s with %s: %s", record.key.sequence, record.key.perception, cause)
         reason = (
             f"sequence {record.key.sequence} with perception {record.key.perception} cannot be read again: "
-            f"{error}"
+            f"{cause}"
         )
         yield from (NoMap(track, reason) for track in tracks)
         return
     references: dict[tuple[int, ...], _Reference] = {}
     for track in tracks:
-        posed = pose_frames(frames, track)
-        if len(posed.chosen) < _FEWEST_FRAMES:
-            yield NoMap(track, f"only {len(posed.chosen)} of the frames chosen for maps have a pose.")
-            continue
-        if posed.chosen not in references:
-            references[posed.chosen] = _make_reference(frames, posed)
-        yield _make_map(track, frames, posed, references[posed.chosen])
+        try:
+            result = _map_of_track(track, frames, references)
+        except Exception as error:  # noqa: BLE001 - see make_maps
+            cause = _cause(error)
+            logger.warning("no map of %s: %s", track.trial.record.key, cause)
+            result = NoMap(track, f"it cannot be made: {cause}")
+        yield result
+
+
+def _cause(error: Exception) -> str:
+    """An error in words for the report; where it came from goes to the log alone."""
+    logger.info("a map cannot be made", exc_info=error)
+    if isinstance(error, SequenceError | PerceptionError):
+        return str(error)
+    # Open3D colours its messages for a terminal.
+    return f"{type(error).__name__}: {click.unstyle(str(error)).strip()}"
+
+
+def _map_of_track(
+    track: Track, frames: MapFrames, references: dict[tuple[int, ...], _Reference]
+) -> FusedMap | NoMap:
+    posed = pose_frames(frames, track)
+    if len(posed.chosen) < _FEWEST_FRAMES:
+        return NoMap(track, f"only {len(posed.chosen)} of the frames chosen for maps have a pose.")
+    if posed.chosen not in references:
+        references[posed.chosen] = _make_reference(frames, posed)
+    return _make_map(track, frames, posed, references[posed.chosen])
 
 
 def _make_reference(frames: MapFrames, posed: PosedFrames) -> _Reference:

@@ -13,7 +13,10 @@ PARTIAL_MARK = "‡"
 GROUND_TRUTH_MARK = "†"
 
 FOOTNOTES = {
-    PARTIAL_MARK: "partial: the trial gave too few frames a pose; shown, but neither averaged nor ranked.",
+    PARTIAL_MARK: (
+        "partial: too few frames have a pose, or ground truth to compare it with; shown, but neither "
+        "averaged nor ranked."
+    ),
     GROUND_TRUTH_MARK: "the backend receives ground truth in some form; never ranked.",
 }
 
@@ -68,6 +71,7 @@ class Table:
         columns: Headings, with units.
         rows: As many cells a row as there are columns.
         text_columns: How many columns from the left hold text; the others are set flush right.
+        notes: What must be known of single rows, a sentence each.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     text_columns: int = 2
+    notes: tuple[str, ...] = ()
 
     @property
     def footnotes(self) -> list[tuple[str, str]]:
@@ -92,11 +97,11 @@ def latex(table: Table) -> str:
     """The table as a LaTeX float with booktabs rules."""
     body = [[_latex_cell(cell) for cell in row] for row in table.rows]
     frame = pd.DataFrame(body, columns=[latex_text(column) for column in table.columns], dtype=object)
-    notes = " ".join(f"{mark}~{meaning}" for mark, meaning in table.footnotes)
+    below = (*table.notes, *(f"{mark} {meaning}" for mark, meaning in table.footnotes))
     return frame.style.hide(axis="index").to_latex(
         hrules=True,
         column_format="l" * table.text_columns + "r" * (len(table.columns) - table.text_columns),
-        caption=latex_text(" ".join(filter(None, [table.caption, notes])).replace("~", " ")),
+        caption=latex_text(" ".join([table.caption, *below])),
         label=f"tab:{table.name}",
         position="tb",
         position_float="centering",

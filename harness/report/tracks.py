@@ -38,7 +38,7 @@ class Track:
 
     @property
     def partial(self) -> bool:
-        """The backend lost too many frames for the trial to be ranked."""
+        """Too few frames have a pose, or ground truth, for the trial to be ranked."""
         return self.trial.record.status is Status.PARTIAL
 
     @property

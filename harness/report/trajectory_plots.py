@@ -125,8 +125,8 @@ def _draw_trajectory(panel: Axes, track: Track, view: TopView, scale: Normalize)
     panel.plot(*view.ground_truth.T, color=GROUND_TRUTH_COLOUR, linewidth=1.0, label="ground truth")
     segments = np.stack([estimate[:-1], estimate[1:]], axis=1)
     without_gap = ~_gaps(track.aligned.timestamps_ns)
-    # A segment has the error of the pose it leads to.
-    errors = track.aligned.errors[1:] * CENTIMETRES_PER_METRE
+    # A segment has the larger error of its two poses, so that every error is seen, the first as well.
+    errors = np.maximum(track.aligned.errors[:-1], track.aligned.errors[1:]) * CENTIMETRES_PER_METRE
     panel.add_collection(
         LineCollection(
             list(segments[without_gap]),

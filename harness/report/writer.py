@@ -25,10 +25,17 @@ from harness.report.summary import contender_sentence, lead_sentence, title
 from harness.report.table import latex
 from harness.report.tracks import Track, load_tracks
 from harness.report.trajectory_plots import error_scale, plot_errors_over_time, plot_trajectories, top_view
-from harness.store import ExperimentDirectory
+from harness.store import ExperimentDirectory, dated_path
 from sequences.reader import ReaderContext, ignore_progress
 
+#: Where the report of one experiment lies within it.
 REPORT_DIRECTORY = "report"
+
+#: Where reports of several experiments lie, each in a directory of its own.
+REPORTS_DIRECTORY = Path("results/reports")
+
+#: So many names of experiments stand in the name of that directory.
+_MOST_NAMES = 2
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,8 @@ def write_report(
 
     Args:
         experiments: Directories of different experiments.
-        output: Directory to write to, by default ``report/`` within the first experiment.
+        output: Directory to write to, by default ``report/`` within the experiment; for several experiments
+            a new one in ``results/reports/``, since ``report/`` within each is its own.
         maps: Whether to fuse and render maps, which reads frames of the sequences again.
         context: How sequences are opened for the maps; by default as ``harness run`` opens them.
         progress: Told what is being done, how much is done and how much there is.
@@ -73,7 +81,7 @@ def write_report(
         ResultsError: No trial has ended, a record cannot be read, or the output cannot be written.
     """
     comparison = load_comparison(experiments)
-    output = output or experiments[0].path / REPORT_DIRECTORY
+    output = output or _default_output(experiments)
     tracks, track_problems = load_tracks(comparison.groups)
     with report_style():
         trajectories = _trajectory_pictures(comparison, tracks, progress)
@@ -99,6 +107,15 @@ def write_report(
     write_text(files.markdown, markdown(report))
     write_text(files.html, html(report))
     return files
+
+
+def _default_output(experiments: list[ExperimentDirectory]) -> Path:
+    if len(experiments) == 1:
+        return experiments[0].path / REPORT_DIRECTORY
+    names = [experiment.path.name for experiment in experiments[:_MOST_NAMES]]
+    if len(experiments) > _MOST_NAMES:
+        names.append(f"and-{len(experiments) - _MOST_NAMES}-more")
+    return dated_path(REPORTS_DIRECTORY, "-".join(names))
 
 
 def _compose(

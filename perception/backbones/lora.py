@@ -8,6 +8,17 @@ from perception.backbones.errors import BackboneError, MissingPackageError
 from perception.backbones.settings import LoraSettings
 from perception.backbones.timm_import import import_timm
 
+#: What others call the layers that are adapted, where no layer of a backbone has that name.
+_OTHER_NAMES = {
+    "q": ["q_proj"],
+    "k": ["k_proj"],
+    "v": ["v_proj"],
+    "qkv": ["q_proj", "k_proj", "v_proj"],
+    "up_proj": ["fc1"],
+    "down_proj": ["fc2"],
+    "mlp": ["fc1", "fc2"],
+}
+
 #: How peft calls the set of adapters; part of the names of parameters.
 ADAPTER = "default"
 
@@ -26,13 +37,13 @@ def add_lora(backbone: nn.Module, settings: LoraSettings) -> None:
     except ModuleNotFoundError as error:
         raise MissingPackageError(str(error.name)) from error
 
-    _check_targets(backbone, settings.targets)
+    targets = _layers_of_targets(backbone, settings.targets)
     blocks = _chosen_blocks(backbone, settings)
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]
         lora_dropout=settings.dropout,
-        target_modules=list(settings.targets),
+        target_modules=targets,
         layers_to_transform=blocks,
         layers_pattern=None if blocks is None else "blocks",
     )
@@ -56,15 +67,22 @@ def freeze_all_but_lora_and_norms(backbone: nn.Module) -> None:
         parameter.requires_grad_("lora_" in name or "norm" in name)
 
 
-def _check_targets(backbone: nn.Module, targets: tuple[str, ...]) -> None:
+def _layers_of_targets(backbone: nn.Module, targets: tuple[str, ...]) -> list[str]:
+    """Names of the linear layers that are meant by the targets of a configuration."""
     linear = {
         name.rpartition(".")[2] for name, layer in backbone.named_modules() if isinstance(layer, nn.Linear)
     }
-    unknown = sorted(set(targets) - linear)
+    found = [
+        layer
+        for target in targets
+        for layer in ([target] if target in linear else _OTHER_NAMES.get(target, [target]))
+    ]
+    unknown = sorted(set(found) - linear)
     if unknown:
         raise BackboneError(
             f"lora.targets: no linear layer {', '.join(unknown)}; there are {', '.join(sorted(linear))}"
         )
+    return found
 
 
 def _chosen_blocks(backbone: nn.Module, settings: LoraSettings) -> list[int] | None:

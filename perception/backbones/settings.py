@@ -71,7 +71,8 @@ class LoraSettings(Settings):
         rank: Rows of A.
         alpha: Scale times the rank.
         dropout: Probability of dropping an input in training.
-        targets: Names of the linear layers that are adapted.
+        targets: Names of the linear layers that are adapted; ``q``, ``k``, ``v``, ``qkv``, ``up_proj``,
+            ``down_proj`` and ``mlp`` are understood as well.
         blocks: Of the transformer: null or ``all``, a list of indices, or a number n for the last n.
     """
 

@@ -33,6 +33,8 @@ class TrialRecipe:
         noise: Standard deviation of every pose, metres.
         drift: How far the estimate has moved away from ground truth at its end, metres.
         lost_after: Share of the frames after which there are no more poses.
+        frames: How many frames there are, the first of the path; None for all.
+        ground_truth_until: Share of the frames after which there is no more ground truth.
         ends: State and reason of a trial without a trajectory.
         record: Fields of the record that are not to be as usual.
     """
@@ -44,6 +46,8 @@ class TrialRecipe:
     noise: float = 0.01
     drift: float = 0.0
     lost_after: float = 1.0
+    frames: int | None = None
+    ground_truth_until: float = 1.0
     ends: tuple[Status, str] | None = None
     record: dict[str, Any] = field(default_factory=dict)
 
@@ -70,6 +74,12 @@ def _looking(positions: NDArray[np.float64], rotations: Rotation) -> TimedPoses:
 
 
 PATHS = {"corridor": corridor, "office-loop": office_loop}
+
+
+def path_of(recipe: TrialRecipe) -> TimedPoses:
+    """Where the camera was when each frame was taken."""
+    path = PATHS[recipe.sequence]()
+    return path.take(np.arange(recipe.frames or len(path)))
 
 
 def estimated(ground_truth: TimedPoses, recipe: TrialRecipe, seed: int) -> TimedPoses:
@@ -161,24 +171,25 @@ def _write_trial(experiment: ExperimentDirectory, recipe: TrialRecipe, seed: int
 
 
 def _run_fields(directory: Path, recipe: TrialRecipe, seed: int) -> dict[str, Any]:
-    ground_truth = PATHS[recipe.sequence]()
+    path = path_of(recipe)
+    ground_truth = path.take(np.arange(round(recipe.ground_truth_until * len(path))))
     own_seed = [seed, recipe.run, *f"{recipe.sequence}/{recipe.perception}/{recipe.backend}".encode()]
-    estimate = estimated(ground_truth, recipe, own_seed)
-    live = estimated(ground_truth, TrialRecipe(**(vars(recipe) | {"noise": 1.5 * recipe.noise})), own_seed)
+    estimate = estimated(path, recipe, own_seed)
+    live = estimated(path, TrialRecipe(**(vars(recipe) | {"noise": 1.5 * recipe.noise})), own_seed)
     write_tum(directory / TRAJECTORY_FILE, estimate)
     write_tum(directory / LIVE_TRAJECTORY_FILE, live)
     write_tum(directory / GROUND_TRUTH_FILE, ground_truth)
     evaluation = evaluate(
         estimate,
         live,
-        ground_truth.timestamps_ns,
+        path.timestamps_ns,
         ground_truth,
         2 if recipe.sequence == "corridor" else 0,
         FRAME_PERIOD_NS,
         metric=recipe.perception != "none",
     )
     status, reason = status_of(evaluation, COVERAGE_FLOOR)
-    frames = len(ground_truth)
+    frames = len(path)
     slow = 1.0 + 0.1 * recipe.run
     backend_ms = (48.0 if recipe.backend == "orbslam3" else 95.0) * slow
     return {
@@ -214,10 +225,10 @@ def _usual_fields(recipe: TrialRecipe, seed: int) -> dict[str, Any]:
         "mode": None if skipped else "mono" if recipe.perception == "none" else "rgbd",
         "feed": "lockstep",
         "seed": seed + recipe.run,
-        "configuration": {"coverage_floor": COVERAGE_FLOOR},
+        "configuration": {"coverage_floor": COVERAGE_FLOOR, "predict_limit_s": 60.0},
         "sequence": {
             "entry": {"name": recipe.sequence},
-            "frames": len(PATHS[recipe.sequence]()),
+            "frames": len(path_of(recipe)),
             "frame_period_s": FRAME_PERIOD_NS / 1e9,
             "notes": ["lens distortion was removed"] if recipe.sequence == "corridor" else [],
         },

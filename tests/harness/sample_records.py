@@ -36,6 +36,7 @@ def evaluation(ate: float | None, coverage: float, alignment: Alignment) -> Eval
         primary_alignment=alignment,
         association_tolerance_s=0.0166,
         ground_truth_rows_dropped=0,
+        frames=FRAMES,
         frames_with_ground_truth=FRAMES,
         frames_tracked=round(FRAMES * coverage),
         coverage=coverage,

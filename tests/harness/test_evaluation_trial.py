@@ -131,6 +131,28 @@ def test_coverage_below_the_floor_makes_a_trial_partial(tracked, status):
         assert reason == "89 of 100 frames with ground truth have a pose (89.0 %); 90 % are needed"
 
 
+@pytest.mark.parametrize(("with_ground_truth", "status"), [(50, Status.OK), (49, Status.PARTIAL)])
+def test_ground_truth_for_less_than_half_of_the_frames_makes_a_trial_partial(with_ground_truth, status):
+    evaluation = evaluated(estimated(np.arange(100)), ground_truth=smooth_path(FRAMES[:with_ground_truth]))
+
+    assert (evaluation.frames, evaluation.frames_with_ground_truth) == (100, with_ground_truth)
+    assert evaluation.coverage == 1.0
+    found, reason = status_of(evaluation)
+    assert found is status
+    if status is Status.PARTIAL:
+        assert reason == "49 of 100 frames have ground truth; 50 % are needed"
+
+
+def test_a_trial_that_lacks_poses_and_ground_truth_says_both():
+    evaluation = evaluated(estimated(np.arange(20)), ground_truth=smooth_path(FRAMES[:40]))
+
+    assert status_of(evaluation) == (
+        Status.PARTIAL,
+        "20 of 40 frames with ground truth have a pose (50.0 %); 90 % are needed; "
+        "40 of 100 frames have ground truth; 50 % are needed",
+    )
+
+
 @pytest.mark.parametrize("tracked", [0, 1, 2])
 def test_a_trial_with_fewer_than_three_poses_has_failed_and_has_no_error(tracked):
     evaluation = evaluated(estimated(np.arange(tracked)))

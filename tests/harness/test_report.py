@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from experiments import SKIPPED_REASON, TrialRecipe, build_experiment
 
+from harness.cli.report import report
 from harness.errors import ResultsError
 from harness.record import Status
 from harness.report import write_report
@@ -197,6 +199,87 @@ def test_experiments_with_the_same_trials_stand_side_by_side(tmp_path):
     assert row[2].strip("*")[:4] != row[4].strip("*")[:4]
     assert "Configuration of before" in text
     assert "Configuration of after" in text
+
+
+def two_experiments(tmp_path, before, after):
+    """The same backend twice, with other fields each time."""
+    return [
+        build_experiment(tmp_path / name, [TrialRecipe("corridor", "sensor", "orbslam3", **fields)])
+        for name, fields in (("before", before), ("after", after))
+    ]
+
+
+def test_experiments_over_different_numbers_of_frames_are_shown_and_not_ranked(tmp_path):
+    experiments = two_experiments(tmp_path, {}, {"frames": 20})
+    files = write_report(experiments, tmp_path / "out", maps=False)
+    text = files.markdown.read_text()
+    (row,) = rows_of(text, "| sequence | perception | orbslam3 (after)")
+    assert [re.sub(r"^[0-9.]+", "ATE", cell) for cell in row[2::2]] == ["ATE (20 frames)", "ATE (160 frames)"]
+    sentence = (
+        "corridor with perception sensor cannot be compared: "
+        "the number of frames is 20 for orbslam3 (after), 160 for orbslam3 (before)."
+    )
+    tables = [next(path for path in files.tables if path.name == "ate_se3.tex"), files.html, files.markdown]
+    assert all(sentence in path.read_text() for path in tables)
+
+
+def test_contenders_that_can_be_compared_are_ranked_beside_one_that_cannot(tmp_path):
+    text = report_of(
+        tmp_path,
+        TrialRecipe("corridor", "sensor", "a", noise=0.001),
+        TrialRecipe("corridor", "sensor", "b", noise=0.1),
+        TrialRecipe("corridor", "sensor", "c", frames=40, lost_after=0.5),
+    ).markdown.read_text()
+    (row,) = rows_of(text, "| sequence | perception | a")
+    assert [cell.startswith("**") for cell in row[2::2]] == [True, False, False]
+    assert "the number of frames is 160 for a and b, 40 for c." in text
+
+
+def test_experiments_over_different_sequences_of_one_name_are_not_ranked(tmp_path):
+    seeds = ({"record": {"sequence": {"source": {"seed": seed}, "frames": 160}}} for seed in (1, 2))
+    files = write_report(two_experiments(tmp_path, *seeds), tmp_path / "out", maps=False)
+    text = files.markdown.read_text()
+    (row,) = rows_of(text, "| sequence | perception | orbslam3 (after)")
+    assert "**" not in "".join(row)
+    assert "cannot be compared: the sequence is another one (seed)." in text
+
+
+def test_a_trial_with_little_ground_truth_is_not_ranked_and_its_frames_are_counted(tmp_path):
+    files = report_of(tmp_path, TrialRecipe("corridor", "sensor", "a", ground_truth_until=0.2))
+    trials = pd.read_csv(next(path for path in files.tables if path.name == "trials.csv"))
+    assert [trials[name][0] for name in ("status", "frames", "frames_with_ground_truth", "coverage")] == [
+        *("partial", 160, 32, 1.0)
+    ]
+    text = files.markdown.read_text()
+    (row,) = rows_of(text, "| sequence | perception | backend | alignment")
+    heading = next(
+        line for line in text.splitlines() if line.startswith("| sequence | perception | backend | al")
+    )
+    cells = dict(zip(heading.strip("| ").split(" | "), row, strict=True))
+    assert (cells["frames"], cells["with ground truth"]) == ("160‡", "32‡")
+    assert "32 of 160 frames have ground truth; 50 % are needed" in text
+
+
+def test_a_comparison_leaves_the_reports_of_its_experiments_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    experiments = two_experiments(tmp_path, {}, {})
+    own = write_report(experiments[:1], maps=False)
+    content = own.html.read_bytes()
+    assert own.html == tmp_path / "before" / "report" / "report.html"
+
+    said = CliRunner().invoke(report, ["--no-maps", "before", "after"])
+
+    assert re.fullmatch(r"results/reports/\d{8}-\d{6}-before-after/report\.html\n", said.stdout)
+    assert (tmp_path / said.stdout.strip()).is_file()
+    assert own.html.read_bytes() == content
+    assert not (tmp_path / "after" / "report").exists()
+
+
+def test_the_name_of_a_comparison_of_many_experiments_stays_short(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trials = [TrialRecipe("corridor", "sensor", "orbslam3")]
+    experiments = [build_experiment(tmp_path / name, trials) for name in "abcd"]
+    assert write_report(experiments, maps=False).html.parent.name.endswith("-a-b-and-2-more")
 
 
 def test_experiments_with_different_trials_share_the_backend_s_column(tmp_path):

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from experiments import TrialRecipe, build_experiment
-from room_sequence import CAMERA, FRAMES, room_poses, write_room_sequence
+from room_sequence import CAMERA, DEPTH_SCALE, FRAMES, room_poses, write_room_sequence
 
 from harness.report import write_report
 from harness.report.comparison import load_comparison
-from harness.report.fusion import Surface, fuse, measure_distances
+from harness.report.fusion import DEPTH_LIMIT, DepthImage, Surface, fuse, measure_distances, voxel_length
 from harness.report.map_frames import pose_frames, read_map_frames
 from harness.report.map_views import SurfaceRenderer, View, overview
 from harness.report.tracks import load_tracks
@@ -90,6 +90,46 @@ def test_an_exact_trajectory_is_brought_onto_ground_truth(room, context, tmp_pat
     np.testing.assert_allclose(posed.estimate, posed.ground_truth, atol=1e-9)
 
 
+def wall_at(metres, index=0):
+    depth = np.full((CAMERA.height, CAMERA.width), metres, dtype=np.float32)
+    return DepthImage(index, index, np.zeros((*depth.shape, 3), dtype=np.uint8), depth)
+
+
+def speck():
+    """The only depth is in a pixel that Open3D does not look at."""
+    image = wall_at(0.0)
+    image.depth[1, 1] = 2.0
+    return image
+
+
+def fused(*images):
+    return fuse(images, np.tile(np.eye(4), (len(images), 1, 1)), CAMERA, voxel=0.03)
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [wall_at(7.0), wall_at(DEPTH_LIMIT), wall_at(0.0), speck()],
+    ids=["beyond the limit", "at the limit", "without depth", "a speck"],
+)
+def test_an_image_without_depth_within_the_limit_adds_nothing(useless):
+    seen = [wall_at(2.0)] * 5
+    surface = fused(*seen, useless)
+    assert len(surface) == len(fused(*seen)) > 0
+    np.testing.assert_allclose(surface.vertices[:, 2], 2.0, atol=0.01)
+
+
+@pytest.mark.parametrize("metres", [0.0, 7.0])
+def test_without_any_depth_within_the_limit_the_surface_is_empty(metres):
+    surface = fused(*[wall_at(metres)] * 6)
+    assert len(surface) == len(surface.vertices) == 0
+
+
+def test_voxels_are_as_long_as_the_depth_that_is_fused_asks_for():
+    still = np.zeros((2, 3))
+    lengths = [voxel_length(still, [wall_at(5.0), wall_at(metres)]) for metres in (5.0, 100.0)]
+    assert lengths[0] == lengths[1]
+
+
 def square(z, towards, side=2.0):
     """A square at height z whose front is seen from above or from below."""
     corners = np.array([[0, 0, z], [side, 0, z], [side, side, z], [0, side, z]], dtype=np.float32)
@@ -162,6 +202,72 @@ def test_a_module_that_is_gone_is_named(room, context, tmp_path):
     experiment = build_experiment(tmp_path / "runs", [in_room(room, perception="m9")])
     (problem,) = write_report([experiment], context=context).problems
     assert "unknown perception module 'm9'" in problem
+
+
+def with_depth_scale(room, directory, scale):
+    """The room recorded in other units, so that everything is further away, or nearer."""
+    shutil.copytree(room, directory)
+    file = directory / "calibration.txt"
+    file.write_text(file.read_text().replace(f" {DEPTH_SCALE}\n", f" {scale}\n"))
+    return directory
+
+
+def test_a_room_beyond_the_limit_has_no_map_and_the_rest_is_complete(room, context, tmp_path):
+    far = with_depth_scale(room, tmp_path / "far", DEPTH_SCALE / 10)
+    files = write_report([build_experiment(tmp_path / "runs", [in_room(far)])], context=context)
+    (problem,) = files.problems
+    assert "no surface was seen by two frames; the depth may be empty or beyond the limit" in problem
+    assert problem in files.html.read_text()
+    assert len(files.figures) == 2
+
+
+def test_a_module_that_predicts_nan_gives_no_map_and_the_report_says_so(room, context, tmp_path):
+    experiment = build_experiment(tmp_path / "runs", [in_room(room, perception="nan-depth")])
+    files = write_report([experiment], context=context)
+    (problem,) = files.problems
+    assert "frame 3: depth has NaN, infinite or negative values" in problem
+    assert problem in files.html.read_text()
+
+
+def test_a_module_that_cannot_be_made_again_gives_no_map_and_the_report_says_so(room, context, tmp_path):
+    experiment = build_experiment(tmp_path / "runs", [in_room(room, perception="constant")])
+    (problem,) = write_report([experiment], context=context).problems
+    assert problem.endswith("perception 'constant': it needs a distance, as in constant:2")
+
+
+def test_a_module_that_hangs_gives_no_map_after_the_limit_of_its_trial(room, context, tmp_path):
+    trial = in_room(room, perception="hanging")
+    trial.record["configuration"] = {"coverage_floor": 0.9, "predict_limit_s": 0.2}
+    files = write_report([build_experiment(tmp_path / "runs", [trial])], context=context)
+    (problem,) = files.problems
+    assert "hanging: no prediction came within 0.2 s, which is the limit" in problem
+    assert files.html.is_file()
+
+
+def test_a_map_that_fails_leaves_the_others_and_names_the_cause(room, context, tmp_path, monkeypatch):
+    def fail_once(surface, reference, calls=[]):  # noqa: B006 - it shall remember
+        calls.append(surface)
+        if len(calls) == 1:
+            raise RuntimeError("\x1b[1;31m[Open3D Error] no luck\n\x1b[0;m")
+        return measure_distances(surface, reference)
+
+    monkeypatch.setattr("harness.report.maps.measure_distances", fail_once)
+    trials = [in_room(room, "a"), in_room(room, "b")]
+    files = write_report([build_experiment(tmp_path / "runs", trials)], context=context)
+    assert files.problems == (
+        "No map of room / sensor / a / run 0: it cannot be made: RuntimeError: [Open3D Error] no luck",
+    )
+    assert [path.name for path in files.figures if path.name.startswith("map-")] == ["map-room-sensor-b.png"]
+
+
+def test_surfaces_that_cannot_be_written_are_named_and_the_rest_is_complete(
+    room, context, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    files = write_report([build_experiment(tmp_path / "runs", [in_room(room)])], context=context)
+    (problem,) = files.problems
+    assert problem.startswith("The surface of room / sensor / a / run 0 was not written: ")
+    assert any(path.name.startswith("map-") for path in files.figures)
 
 
 def test_a_record_that_does_not_say_how_to_open_its_sequence_gives_no_map(context, tmp_path):

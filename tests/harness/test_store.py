@@ -14,7 +14,7 @@ from harness.errors import ConfigurationError, ResultsError
 from harness.files import atomic_file, write_text
 from harness.planned import ExperimentPlan
 from harness.record import RunRecord, Status, Timings, TrialKey
-from harness.store import TRIAL_COLUMNS, ExperimentDirectory, newest_experiment
+from harness.store import TRIAL_COLUMNS, ExperimentDirectory, dated_path, newest_experiment
 
 CONFIGURATION = make_configuration({"sequences": ["demo"], "perception": ["sensor"]})
 
@@ -99,7 +99,10 @@ def test_a_damaged_or_newer_record_is_named(tmp_path, text, message):
     write_text(file, text)
     with pytest.raises(ResultsError, match=message) as caught:
         experiment.records()
-    assert str(file) in str(caught.value)
+    assert str(caught.value).startswith(f"{file} is not valid: ")
+    assert str(caught.value).count(str(file)) == 1
+    advice = f"; delete this file, and its trial is run again by: harness run --resume {tmp_path}"
+    assert str(caught.value).endswith(advice)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
@@ -116,6 +119,24 @@ def test_the_table_has_empty_cells_where_there_are_no_figures(tmp_path):
     cells = dict(zip(TRIAL_COLUMNS, row.split(","), strict=True))
     assert cells["status"] == "failed"
     assert cells["ate_se3_rmse_m"] == ""
+
+
+def test_a_reason_of_several_lines_is_one_line_of_the_table(tmp_path):
+    experiment = ExperimentDirectory.create(tmp_path, CONFIGURATION, PLAN)
+    experiment.write_trials_table(
+        [record_of(reason="no calibration;\n  write a file like this:\n# fx fy\r\n")]
+    )
+    _, row = (tmp_path / "trials.csv").read_text().splitlines()
+    assert ",no calibration; write a file like this: # fx fy," in row
+
+
+def test_paths_named_by_time_and_subject_are_never_those_of_something_else(tmp_path):
+    paths = []
+    for _ in range(3):
+        paths.append(dated_path(tmp_path, "a:b/c"))
+        paths[-1].mkdir()
+    assert len({*paths}) == 3
+    assert all(path.parent == tmp_path and "-a_b_c" in path.name for path in paths)
 
 
 @given(st.text(min_size=1, max_size=20))

@@ -161,8 +161,8 @@ def test_blocks_are_chosen_by_index_or_from_the_end(blocks, adapted):
     ("settings", "message"),
     [
         (
-            {"targets": ("q_proj", "qkv")},
-            "no linear layer qkv; there are fc1, fc2, k_proj, proj, q_proj, v_proj",
+            {"targets": ("q_proj", "gate")},
+            "no linear layer gate; there are fc1, fc2, k_proj, proj, q_proj, v_proj",
         ),
         ({"blocks": (0, 3)}, "backbone with 3 blocks"),
         ({"blocks": 4}, "backbone with 3 blocks"),
@@ -172,6 +172,17 @@ def test_blocks_are_chosen_by_index_or_from_the_end(blocks, adapted):
 def test_adapters_that_fit_nowhere_are_refused(settings, message):
     with pytest.raises(BackboneError, match=message):
         add_lora(build_backbone(SMALL_VIT, (2,)), LoraSettings(rank=4, alpha=8, **settings))
+
+
+@pytest.mark.parametrize(
+    ("names", "layers"),
+    [(("qkv",), TARGETS), (("q", "v"), ("q_proj", "v_proj")), (("mlp",), ("fc1", "fc2"))],
+)
+def test_layers_are_known_by_their_usual_names_too(names, layers):
+    by_usual_name, by_own_name = build_backbone(SMALL_VIT, (2,)), build_backbone(SMALL_VIT, (2,))
+    add_lora(by_usual_name, LoraSettings(rank=4, alpha=8, targets=names))
+    add_lora(by_own_name, LoraSettings(rank=4, alpha=8, targets=layers))
+    assert by_usual_name.state_dict().keys() == by_own_name.state_dict().keys()
 
 
 def test_adapters_go_into_dinov2_where_q_k_and_v_are_one_layer():
