@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from harness.errors import ResultsError
 from harness.files import write_bytes
@@ -32,8 +32,9 @@ def predict_images(
 ) -> list[Path]:
     """Predict images and write what was predicted.
 
-    Of ``NAME.png`` there will be ``NAME.depth.png`` (16 bits, 5000 to the metre), ``NAME.labels.png`` (8
-    bits, ids of the label space) and ``NAME.overview.png``, as far as the module gives them.
+    Of ``NAME.png`` there will be ``NAME.depth.png`` (16 bits, 5000 to the metre, 0 where unknown or beyond
+    the 13.107 m that fit), ``NAME.labels.png`` (8 bits, ids of the label space) and ``NAME.overview.png``,
+    as far as the module gives them.
 
     Args:
         choice: The module.
@@ -46,9 +47,12 @@ def predict_images(
 
     Raises:
         PerceptionError: The module cannot work without a sensor, or fails.
-        ResultsError: Two images have the same name, one cannot be read, or nothing can be written.
+        ResultsError: Two images have the same name, one cannot be read, nothing can be written, or it would
+            be written among the images.
     """
     images = _images_below(paths)
+    if output.resolve() in {path.resolve() for path in paths}:
+        raise ResultsError(f"{output} holds the images; write what is predicted to another directory")
     module = create_module(choice)
     if module.reads_sensor:
         raise PerceptionError(f"perception '{choice.label}' reads a sensor and predicts nothing from images")
@@ -80,8 +84,10 @@ def _images_below(paths: Sequence[Path]) -> list[Path]:
 
 def _read(path: Path) -> NDArray[np.uint8]:
     try:
-        return np.asarray(Image.open(path).convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    # What Pillow raises depends on the format; SyntaxError and ValueError for broken files are among it.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ResultsError(f"cannot read the image {path}: {error}") from error
 
 
@@ -96,8 +102,7 @@ def _predict(module: GuardedModule, index: int, rgb: NDArray[np.uint8]) -> Predi
 def _write(output: Path, name: str, rgb: NDArray[np.uint8], prediction: Prediction) -> Path:
     panels = [rgb]
     if prediction.depth is not None:
-        values = np.minimum(np.rint(prediction.depth * DEPTH_SCALE), _LARGEST_VALUE).astype(np.uint16)
-        _write_png(output / f"{name}.depth.png", values)
+        _write_png(output / f"{name}.depth.png", _depth_values(prediction.depth))
         panels.append(_coloured(prediction.depth))
     if prediction.semantics is not None:
         _write_png(output / f"{name}.labels.png", prediction.semantics)
@@ -110,6 +115,12 @@ def _write(output: Path, name: str, rgb: NDArray[np.uint8], prediction: Predicti
     picture = output / f"{name}.overview.png"
     _write_png(picture, np.hstack(panels))
     return picture
+
+
+def _depth_values(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
+    values = np.rint(depth * DEPTH_SCALE)
+    # The greatest value would say a distance that nobody predicted.
+    return np.where(values > _LARGEST_VALUE, 0, values).astype(np.uint16)
 
 
 def _coloured(depth: NDArray[np.float32]) -> NDArray[np.uint8]:

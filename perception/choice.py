@@ -1,5 +1,6 @@
 """Which perception module a user means: a registered name, perhaps with an argument, and options."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,9 +32,10 @@ class ModuleChoice:
 def parse_choice(text: str, options: Mapping[str, Any] | None = None) -> ModuleChoice:
     """Read ``NAME`` or ``NAME:ARGUMENT``, as in ``m2hmx:weights.safetensors``.
 
-    An argument that names an existing file is made absolute, so that the choice means the same elsewhere.
+    An argument that names something on disk is made absolute, so that the choice means the same elsewhere.
     """
     module, colon, argument = text.partition(":")
-    if colon and Path(argument).exists():
-        argument = str(Path(argument).resolve())
+    path = Path(os.path.expanduser(argument))
+    if argument and path.exists():
+        argument = str(path.resolve())
     return ModuleChoice(module, argument if colon else None, dict(options or {}))

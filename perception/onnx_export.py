@@ -5,6 +5,8 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +57,13 @@ def export_weights(weights: Path, output: Path) -> dict[str, float]:
         OnnxExportError: Export fails or the difference is too large.
         PerceptionError: The weights cannot be read.
     """
-    from perception.backbones.lora import merge_lora
-    from perception.m2hmx.module import image_contract
-    from perception.m2hmx.weights import load_network, read_info
+    from perception.m2hmx.module import image_contract, load_for_prediction
+    from perception.m2hmx.weights import read_info
 
     info, config = read_info(weights)
-    network = load_network(info, config)
-    if config.lora is not None:
-        merge_lora(network.hfa_adapter.backbone)
+    contract = image_contract(config)
     tasks = tuple(name for name in OUTPUTS if name in config.tasks)
-    return export_network(network, image_contract(config), tasks, info, output)
+    return export_network(load_for_prediction(info, config), contract, tasks, info, output)
 
 
 def export_network(
@@ -77,10 +76,14 @@ def export_network(
     Raises:
         OnnxExportError: Export fails or the difference from PyTorch is too large; no file is left.
     """
+    _require_packages()
     image = _some_image(contract.image_size)
     wrapped = _Outputs(network, tasks).eval()
     partial = output.with_name(f".{output.stem}.{os.getpid()}.partial.onnx")
     try:
+        # Exporting takes minutes: what cannot be written is found out before.
+        output.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
         with torch.inference_mode():
             expected = wrapped(torch.from_numpy(image))
         _write(wrapped, image, tasks, partial)
@@ -91,8 +94,21 @@ def export_network(
     except OSError as error:
         raise OnnxExportError(f"cannot write {output}: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        # Where it could not be made it cannot be removed either.
+        with suppress(OSError):
+            partial.unlink()
     return differences
+
+
+def _require_packages() -> None:
+    """Look for what the export needs before it takes its minutes."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        try:
+            import_module(package)
+        except ModuleNotFoundError as error:
+            raise OnnxExportError(
+                f"export needs the package '{package}': pip install 'slam-harness[export]'"
+            ) from error
 
 
 def _some_image(size: tuple[int, int]) -> NDArray[np.float32]:
@@ -101,7 +117,8 @@ def _some_image(size: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _write(network: nn.Module, image: NDArray[np.float32], tasks: tuple[str, ...], path: Path) -> None:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for talkative in ("torch.onnx", "onnxscript"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -115,10 +132,6 @@ def _write(network: nn.Module, image: NDArray[np.float32], tasks: tuple[str, ...
                 external_data=False,
                 verbose=False,
             )
-    except ModuleNotFoundError as error:
-        raise OnnxExportError(
-            f"export needs the package '{error.name}': pip install 'slam-harness[export]'"
-        ) from error
     except torch.onnx.errors.OnnxExporterError as error:
         raise OnnxExportError(f"torch cannot export this network: {error}") from error
 
@@ -141,7 +154,8 @@ def _differences(
         task: float(np.abs(ours.numpy() - theirs).max())
         for task, ours, theirs in zip(tasks, expected, found, strict=True)
     }
-    worst = max(differences, key=lambda task: differences[task])
+    # NaN counts as the worst of all.
+    worst = max(differences, key=lambda task: np.nan_to_num(differences[task], nan=np.inf))
     if not differences[worst] <= TOLERANCE:
         raise OnnxExportError(
             f"'{worst}' from ONNX Runtime differs by {differences[worst]:.1e} from PyTorch, "

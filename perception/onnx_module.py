@@ -11,7 +11,13 @@ from pydantic import ValidationError
 
 from perception.errors import PerceptionError
 from perception.file_digest import file_digest
-from perception.inference.images import ImageContract, NetworkOutput, PredictionBuilder, network_input
+from perception.inference.images import (
+    ImageContract,
+    NetworkOutput,
+    PredictionBuilder,
+    network_input,
+    require_classes,
+)
 from perception.inference.options import InferenceOptions, Precision, parse_options
 from perception.module import PerceptionModule, Prediction
 from sequences.model import Frame, SequenceInfo
@@ -22,7 +28,9 @@ CONTRACT_KEY, SOURCE_KEY = "slam_harness_contract", "slam_harness_source"
 #: Name of the input: float32 [1, 3, h, w], normalised.
 IMAGE = "image"
 
+#: Fields of predictions by the names of outputs, and channels where they are fixed.
 _FIELDS = {"depth": "depth", "semseg": "semantics", "normals": "normals", "edge": "edges"}
+_CHANNELS = {"depth": 1, "normals": 3, "edge": 1}
 
 
 class OnnxModule(PerceptionModule):
@@ -37,8 +45,9 @@ class OnnxModule(PerceptionModule):
         self._options = options
         self._session = make_session(path, options.device)
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self._source = json.loads(metadata.get(SOURCE_KEY, "null"))
+        self._source = _read_source(path, metadata)
         self._contract = _read_contract(path, metadata)
+        _check_graph(path, self._session, self._contract)
         self._builder = PredictionBuilder(self._contract, options.depth_scale, options.label_space)
         self._outputs = [output.name for output in self._session.get_outputs() if output.name in _FIELDS]
 
@@ -115,6 +124,48 @@ def make_session(path: Path, device: str = "cpu") -> Any:
     # ONNX Runtime's errors have no base class of their own.
     except Exception as error:
         raise PerceptionError(f"{path} is no ONNX file that ONNX Runtime can run: {error}") from error
+
+
+def _check_graph(path: Path, session: Any, contract: ImageContract) -> None:
+    """Refuse a network that does not take and give what the module hands it and reads."""
+    image = (1, 3, *contract.image_size)
+    inputs = {each.name: each for each in session.get_inputs()}
+    if list(inputs) != [IMAGE] or not _fits(inputs[IMAGE], image):
+        found = ", ".join(_words(each) for each in inputs.values()) or "none"
+        raise PerceptionError(f"{path}: its input must be '{IMAGE}', float32 {list(image)}; found: {found}")
+    outputs = {each.name: each for each in session.get_outputs() if each.name in _FIELDS}
+    if not outputs:
+        raise PerceptionError(f"{path}: none of its outputs is called {', '.join(_FIELDS)}")
+    for name, output in outputs.items():
+        if not _fits(output, (1, _CHANNELS.get(name), None, None)):
+            raise PerceptionError(
+                f"{path}: '{name}' must be float32 [1, channels, height, width]; found: {_words(output)}"
+            )
+    if "semseg" in outputs:
+        require_classes(contract, outputs["semseg"].shape[1])
+
+
+def _fits(value: Any, shape: tuple[int | None, ...]) -> bool:
+    """Whether an input or output has a type and shape; None, and a size without number, is any."""
+    return (
+        value.type == "tensor(float)"
+        and len(value.shape) == len(shape)
+        and all(
+            want is None or not isinstance(got, int) or got == want
+            for got, want in zip(value.shape, shape, strict=True)
+        )
+    )
+
+
+def _words(value: Any) -> str:
+    return f"'{value.name}', {value.type} {value.shape}"
+
+
+def _read_source(path: Path, metadata: Mapping[str, str]) -> Any:
+    try:
+        return json.loads(metadata.get(SOURCE_KEY, "null"))
+    except ValueError as error:
+        raise PerceptionError(f"{path}: '{SOURCE_KEY}' in its metadata is no JSON: {error}") from error
 
 
 def _read_contract(path: Path, metadata: Mapping[str, str]) -> ImageContract:

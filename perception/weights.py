@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def write_weights(
     configuration: Mapping[str, Any],
     source: Mapping[str, Any],
 ) -> WeightsInfo:
-    """Write a file of weights; it is there as a whole or not at all.
+    """Write a file of weights, and its directory; the file is there as a whole or not at all.
 
     Raises:
         WeightsError: It cannot be written.
@@ -68,6 +69,7 @@ def write_weights(
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.touch()
         mode = partial.stat().st_mode
         save_file(contiguous, partial, metadata)
@@ -77,7 +79,9 @@ def write_weights(
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"cannot write {path}: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        # Where it could not be made it cannot be removed either.
+        with suppress(OSError):
+            partial.unlink()
     return WeightsInfo(path, network, dict(configuration), dict(source), digest)
 
 
@@ -98,13 +102,16 @@ def read_weights_info(path: Path) -> WeightsInfo:
             "make a file of weights from a checkpoint with: "
             "harness perception import-weights FILE --config PRESET"
         )
-    return WeightsInfo(
-        path,
-        metadata["network"],
-        json.loads(metadata["configuration"]),
-        json.loads(metadata["source"]),
-        metadata["digest"],
-    )
+    try:
+        return WeightsInfo(
+            path,
+            metadata["network"],
+            json.loads(metadata["configuration"]),
+            json.loads(metadata["source"]),
+            metadata["digest"],
+        )
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"{path} is damaged: what it says of itself is incomplete ({error})") from error
 
 
 def read_tensors(info: WeightsInfo) -> dict[str, Tensor]:

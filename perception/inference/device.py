@@ -40,12 +40,14 @@ def choose_placement(options: InferenceOptions) -> Placement:
     name = options.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    kind, _, index = name.partition(":")
+    # The number is looked at before torch does, which wraps around at 256.
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise PerceptionError(
             f"device '{options.device}' was asked for and torch sees {torch.cuda.device_count()} GPUs; "
             "use 'cpu' or 'auto'"
         )
+    device = torch.device(name)
     precision = options.precision
     if precision is Precision.AUTO:
         precision = Precision.FLOAT16 if device.type == "cuda" else Precision.FLOAT32

@@ -16,7 +16,8 @@ from pydantic import Field, FiniteFloat
 from perception.errors import PerceptionError
 from perception.module import Prediction
 from perception.settings import Settings
-from sequences.label_spaces import load_label_space
+from sequences.errors import SequenceError
+from sequences.label_spaces import LabelSpace, load_label_space
 from sequences.model import LABEL_UNKNOWN
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -91,6 +92,21 @@ def network_input(
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))[None]
 
 
+def require_classes(contract: ImageContract, count: int) -> None:
+    """Refuse a network whose classes cannot be those of its label space.
+
+    Raises:
+        PerceptionError: There is no label space, or it has another number of classes.
+    """
+    if contract.label_space is None:
+        raise PerceptionError("the network has semantics and does not say of which label space")
+    known = len(_label_space(contract.label_space).classes)
+    if count != known:
+        raise PerceptionError(
+            f"the network has {count} classes and its label space '{contract.label_space}' has {known}"
+        )
+
+
 class PredictionBuilder:
     """Turns what a network gives into a prediction at the size of the camera's image.
 
@@ -157,7 +173,7 @@ def _label_table(own: str | None, wanted: str | None) -> NDArray[np.uint8]:
         if wanted is not None:
             raise PerceptionError(f"the network has no semantics to be turned into label space '{wanted}'")
         return table
-    ids = [entry.id for entry in load_label_space(own).classes]
+    ids = [entry.id for entry in _label_space(own).classes]
     table[: len(ids)] = ids
     if wanted is None or wanted == own:
         return table
@@ -165,7 +181,17 @@ def _label_table(own: str | None, wanted: str | None) -> NDArray[np.uint8]:
         raise PerceptionError(
             f"labels of '{own}' cannot be turned into '{wanted}': only nyu40 is mapped to other label spaces"
         )
-    return load_label_space(wanted).from_nyu40()[table]
+    try:
+        return _label_space(wanted).from_nyu40()[table]
+    except SequenceError as error:
+        raise PerceptionError(f"labels of 'nyu40' cannot be turned into '{wanted}': {error}") from error
+
+
+def _label_space(name: str) -> LabelSpace:
+    try:
+        return load_label_space(name)
+    except SequenceError as error:
+        raise PerceptionError(str(error)) from error
 
 
 def plain_contract(contract: ImageContract) -> dict[str, Any]:
