@@ -18,7 +18,6 @@ from adapters.backend import (
 from adapters.options import parse_options
 from adapters.rgbd_odometry import rgbd_odometry_capabilities
 from adapters.rgbd_odometry.options import RgbdOdometryOptions
-from adapters.rgbd_odometry.patient_open3d import o3d
 from adapters.rgbd_odometry.rotations import quaternion_from_rotation
 from adapters.rgbd_odometry.tracker import FrameToModelTracker
 
@@ -40,8 +39,6 @@ class RgbdOdometryBackend(Backend):
         if request.mode is not Mode.RGBD:
             raise BackendInputError(f"rgbd-odometry needs depth and cannot run in mode {request.mode.value}")
         options = parse_options(RgbdOdometryOptions, request.options)
-        # Ray casting warns at nearly every frame that a buffer had to grow.
-        o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
         self._tracker = FrameToModelTracker(options, request.intrinsics)
 
     def track(self, frame: RgbdFrame) -> TrackingResult:

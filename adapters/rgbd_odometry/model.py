@@ -14,6 +14,10 @@ _DEVICE = o3d.core.Device("CPU:0")
 _BLOCK_RESOLUTION = 16
 # A voxel counts as surface once this many frames saw it, or as many as there were.
 _TRUSTED_WEIGHT = 3.0
+# Ray casting cuts what a block covers of the image into pieces of at most this many pixels a side.
+_PIECE = 128
+# Side of an image that is one such piece, pixels.
+_TINY = 64
 _HALF_A_PIXEL = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
 
 
@@ -59,6 +63,8 @@ class TsdfModel:
         if self._blocks_with(visible) > self._options.block_limit and self._frames > 0:
             self._begin()
             self.restarts += 1
+        if self._frames == 0:
+            self._reserve_pieces(*depth.shape)
         self._grid.integrate(visible, image, self._integration_intrinsic, extrinsic, *projection)
         self._visible = visible
         self._frames += 1
@@ -104,6 +110,34 @@ class TsdfModel:
         )
         self._visible = None
         self._frames = 0
+
+    def _reserve_pieces(self, height: int, width: int) -> None:
+        """Makes ray casting remember as many pieces as the model can ever have in an image of this size.
+
+        Its buffer starts small and grows after the cast that it was too small for: what did not fit has holes
+        in that image, and when the buffer is exactly full the last piece is missing. It never shrinks, so one
+        cast of as many pieces, here copies of one block over a tiny image, is enough.
+        """
+        pieces_per_block = -(-height // _PIECE) * -(-width // _PIECE)
+        blocks = np.tile(np.array([0, 0, 1], np.int32), (self._options.block_limit * pieces_per_block + 1, 1))
+        # The block begins one block's edge ahead and fills the image; the image is one piece.
+        edge = _BLOCK_RESOLUTION * self._options.voxel_size
+        intrinsic = np.array([[_TINY, 0.0, 0.0], [0.0, _TINY, 0.0], [0.0, 0.0, 1.0]])
+        # That this one cast does not find room is the purpose, and its image is not used.
+        with o3d.utility.VerbosityContextManager(o3d.utility.VerbosityLevel.Error):
+            self._grid.ray_cast(
+                o3d.core.Tensor(blocks),
+                o3d.core.Tensor(intrinsic),
+                o3d.core.Tensor(np.eye(4)),
+                _TINY,
+                _TINY,
+                ["depth"],
+                1.0,
+                0.5 * edge,
+                4.0 * edge,
+                1.0,
+                self._truncation_voxels,
+            )
 
     def _blocks_with(self, visible: "o3d.core.Tensor") -> int:
         _, known = self._grid.hashmap().find(visible)

@@ -15,7 +15,9 @@ class RgbdOdometryOptions:
         stride: Tracking and the model see every so-manieth pixel of a row and of a column.
         iterations: Of the alignment with the model, per pyramid level, coarse to fine.
         retry_iterations: The same for second tries.
+        start_iterations: The same for the alignment with the last frame while the velocity is unknown.
         depth_outlier: Pairs of points further apart than this along the ray are no pairs, metres.
+        start_depth_outlier: The same while the velocity is unknown, metres.
         least_fitness: An alignment that pairs a smaller part of the model's visible points is rejected.
         least_geometric_constraint: A frame whose surfaces determine the motion less than this, from 0 (one
             plane) to 1/3, is placed by brightness too, against the last frame.
@@ -33,7 +35,9 @@ class RgbdOdometryOptions:
     stride: int = 2
     iterations: tuple[int, ...] = (6, 3, 1)
     retry_iterations: tuple[int, ...] = (15, 10, 5)
+    start_iterations: tuple[int, ...] = (60, 30, 10)
     depth_outlier: float = 0.07
+    start_depth_outlier: float = 0.3
     least_fitness: float = 0.25
     least_geometric_constraint: float = 0.004
     least_brightness_gradient: float = 0.005
@@ -42,11 +46,17 @@ class RgbdOdometryOptions:
     block_limit: int = 8000
 
     def __post_init__(self) -> None:
-        lengths = (self.voxel_size, self.depth_outlier, self.largest_translation, self.largest_rotation)
+        lengths = (
+            self.voxel_size,
+            self.depth_outlier,
+            self.start_depth_outlier,
+            self.largest_translation,
+            self.largest_rotation,
+        )
         if min(lengths) <= 0.0:
             raise ValueError(
-                "voxel_size, depth_outlier, largest_translation and largest_rotation must be above 0, got"
-                f" {', '.join(map(str, lengths))}"
+                "voxel_size, depth_outlier, start_depth_outlier, largest_translation and largest_rotation"
+                f" must be above 0, got {', '.join(map(str, lengths))}"
             )
         if self.truncation_distance < 2.0 * self.voxel_size:
             raise ValueError(
@@ -60,9 +70,11 @@ class RgbdOdometryOptions:
             )
         if not 1 <= self.stride <= 8:
             raise ValueError(f"stride must be from 1 to 8, got {self.stride}")
-        if not all(levels and min(levels) > 0 for levels in (self.iterations, self.retry_iterations)):
+        iterations = (self.iterations, self.retry_iterations, self.start_iterations)
+        if not all(levels and min(levels) > 0 for levels in iterations):
             raise ValueError(
-                "iterations and retry_iterations must have a number above 0 for every pyramid level"
+                "iterations, retry_iterations and start_iterations must have a number above 0 for every"
+                " pyramid level"
             )
         if not 0.0 < self.least_fitness <= 1.0:
             raise ValueError(f"least_fitness must be above 0 and at most 1, got {self.least_fitness}")

@@ -32,7 +32,8 @@ class Attempt(Enum):
 class FrameToModelTracker:
     """Keeps the model, the last good frame and the velocity.
 
-    A frame is aligned with the model as seen from where constant velocity would put the camera; failing that,
+    A frame is aligned with the model as seen from where constant velocity would put the camera, or, after the
+    first frame and after a loss, where a patient alignment with the last good frame puts it; failing that,
     as seen from the last good pose with more iterations; failing that, with the last good frame itself, by
     brightness too. Where geometry alone would let the camera slide, as in front of one wall, only the last
     way is tried. What none of them places plausibly has no pose and does not enter the model, and the next
@@ -53,7 +54,7 @@ class FrameToModelTracker:
         self._intrinsic = o3d.core.Tensor(matrix)
         self._model = TsdfModel(options, matrix)
         self._pose = np.eye(4)
-        self._velocity = np.eye(4)
+        self._velocity: NDArray[np.float64] | None = None
         self._last_image: o3d.t.geometry.RGBDImage | None = None
         self._placed_by: Counter[Attempt] = Counter()
         self._rejected = 0
@@ -102,7 +103,7 @@ class FrameToModelTracker:
         }
 
     def _give_up(self) -> None:
-        self._velocity = np.eye(4)
+        self._velocity = None
         if self.has_model:
             self._rejected += 1
 
@@ -120,7 +121,10 @@ class FrameToModelTracker:
     ) -> NDArray[np.float64] | None:
         ways: dict[Attempt, Callable[[], NDArray[np.float64] | None]] = {
             Attempt.MODEL_FROM_PREDICTION: lambda: self._against_model(
-                image, shape, self._pose @ self._velocity, self._options.iterations
+                image,
+                shape,
+                self._predicted_pose(image),
+                self._options.retry_iterations if self._velocity is None else self._options.iterations,
             ),
             Attempt.MODEL_FROM_LAST_POSE: lambda: self._against_model(
                 image, shape, self._pose, self._options.retry_iterations
@@ -135,6 +139,21 @@ class FrameToModelTracker:
                 self._placed_by[attempt] += 1
                 return pose
         return None
+
+    def _predicted_pose(self, image: "o3d.t.geometry.RGBDImage") -> NDArray[np.float64]:
+        if self._velocity is not None:
+            return np.asarray(self._pose @ self._velocity)
+        # The whole motion is unknown, so pairs may be far apart and the way to the solution is long.
+        alignment = align(
+            image,
+            self._last_image,
+            self._intrinsic,
+            Method.POINT_TO_PLANE,
+            self._options.start_iterations,
+            self._options.farthest_depth,
+            self._options.start_depth_outlier,
+        )
+        return self._pose if alignment is None else np.asarray(self._pose @ alignment.source_to_target)
 
     def _against_model(
         self,

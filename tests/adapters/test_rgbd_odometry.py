@@ -54,6 +54,8 @@ def test_a_rotation_and_its_quaternion_are_the_same_turn(quaternion):
         ({"truncation_distance": 0.01}, "at least two voxels"),
         ({"nearest_depth": 6.0}, "nearest_depth"),
         ({"iterations": []}, "every pyramid level"),
+        ({"start_iterations": []}, "every pyramid level"),
+        ({"start_depth_outlier": 0.0}, "start_depth_outlier"),
         ({"iterations": [3, 0.5]}, "list of whole numbers"),
         ({"least_fitness": 1.5}, "least_fitness"),
         ({"block_limit": 10}, "block_limit must be at least 100"),
@@ -71,6 +73,16 @@ def test_a_sweep_along_a_corner_is_followed_and_live_poses_are_final(tmp_path, c
     assert answer["states"] == ["ok"] * FRAMES
     assert position_errors(answer, FRAMES).max() < 0.03
     assert answer["live_positions"] == [pose[:3] for pose in answer["poses"]]
+
+
+@needs_open3d
+def test_the_first_motion_is_found_though_no_velocity_is_known(tmp_path, corner):
+    every_fourth = list(range(0, FRAMES, 4))
+    answer = run(tmp_path, corner, every_fourth)
+    found = np.diff(np.array(answer["poses"])[:, :3], axis=0)
+    true = np.diff(camera_positions(FRAMES)[every_fourth], axis=0)
+    assert np.linalg.norm(true[0]) > 0.1
+    assert np.linalg.norm(found - true, axis=1).max() < 0.01
 
 
 @needs_open3d
