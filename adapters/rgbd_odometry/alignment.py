@@ -15,6 +15,8 @@ from adapters.rgbd_odometry.patient_open3d import o3d
 _ODOMETRY = o3d.t.pipelines.odometry
 # Where the loss on depth turns from quadratic to linear, metres; Open3D's default.
 _HUBER_DELTA = 0.05
+# Open3D warns at every alignment when pairs are cut off before that, as a small ``depth_outlier`` would ask.
+_LARGEST_PART_OF_OUTLIER = 0.9
 
 
 class Method(Enum):
@@ -71,7 +73,9 @@ def align(
             farthest_depth,
             criteria,
             method.value,
-            _ODOMETRY.OdometryLossParams(depth_outlier, min(_HUBER_DELTA, depth_outlier)),
+            _ODOMETRY.OdometryLossParams(
+                depth_outlier, min(_HUBER_DELTA, _LARGEST_PART_OF_OUTLIER * depth_outlier)
+            ),
         )
     except RuntimeError:
         # Open3D has no error of its own for a singular system: nothing holds the camera in place.

@@ -10,6 +10,7 @@ class RgbdOdometryOptions:
     Attributes:
         voxel_size: Edge of a voxel of the model, metres.
         truncation_distance: Distance from the surface, metres, at which the signed distance is cut off.
+            Should be several times the noise of depth at ``farthest_depth``; with less, the camera drifts.
         nearest_depth: Depth below this is not used, metres.
         farthest_depth: Depth beyond this is not used, metres.
         stride: Tracking and the model see every so-manieth pixel of a row and of a column.
@@ -29,7 +30,7 @@ class RgbdOdometryOptions:
     """
 
     voxel_size: float = 0.02
-    truncation_distance: float = 0.16
+    truncation_distance: float = 0.2
     nearest_depth: float = 0.2
     farthest_depth: float = 5.0
     stride: int = 2
