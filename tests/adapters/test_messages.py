@@ -81,6 +81,23 @@ def test_no_mirrored_pose_is_taken(quaternion, axis):
     refuse(pose)
 
 
+def returned_waiting(seconds):
+    result = TrackingResult(TrackingState.OK, waited_seconds=seconds)
+    return parse_acknowledgement(
+        acknowledgement_message(Acknowledgement(3, result, 1.0)), 3
+    ).result.waited_seconds
+
+
+def test_what_a_backend_waited_on_purpose_is_told_apart():
+    assert returned_waiting(0.25) == 0.25
+
+
+@pytest.mark.parametrize("seconds", [-0.1, np.nan, np.inf])
+def test_waiting_that_cannot_be_is_refused(seconds):
+    with pytest.raises(ProtocolViolationError, match="s of waiting, which cannot be"):
+        returned_waiting(seconds)
+
+
 def returned_depth(depth):
     frame = RgbdFrame(0, 0, np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8), depth)
     camera = CameraIntrinsics(1, 1, 1, 1, WIDTH, HEIGHT)
