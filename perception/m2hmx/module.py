@@ -34,9 +34,8 @@ class M2hmxModule(PerceptionModule):
         self._info, self._config = read_info(weights)
         self._options = options
         self._placement = choose_placement(options)
-        self._builder = PredictionBuilder(
-            image_contract(self._config), options.depth_scale, options.label_space
-        )
+        self._contract = image_contract(self._config)
+        self._builder = PredictionBuilder(self._contract, options.depth_scale, options.label_space)
         self._network: M2HMX | None = None
 
     @classmethod
@@ -70,7 +69,7 @@ class M2hmxModule(PerceptionModule):
         if self._network is None:
             self.load()
         assert self._network is not None
-        image = network_input(frame.rgb, image_contract(self._config), self._options.resizing)
+        image = network_input(frame.rgb, self._contract, self._options.resizing)
         with torch.inference_mode(), self._placement.autocast():
             outputs = self._network(torch.from_numpy(image).to(self._placement.device))
         return self._builder.build(network_output(outputs), *frame.rgb.shape[:2])
