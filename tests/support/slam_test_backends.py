@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 from slam_test_curve import curve_positions
@@ -22,6 +23,7 @@ from adapters.backend import (
     TrackingState,
     Trajectory,
 )
+from adapters.label_space import LabelRole
 
 
 def capabilities(name: str, **changes) -> Capabilities:
@@ -44,8 +46,8 @@ class CurveBackend(Backend):
         self.positions: list[np.ndarray] = []
 
     def track(self, frame: RgbdFrame) -> TrackingResult:
-        # Constant images show nothing to track.
-        if frame.rgb.min() == frame.rgb.max():
+        # Constant images show nothing to track, and without depth nothing is metric.
+        if frame.rgb.min() == frame.rgb.max() or (frame.depth is not None and not frame.depth.any()):
             return TrackingResult(TrackingState.LOST)
         time.sleep(self.options["milliseconds"] / 1e3)
         noise = self.random.normal(0, self.options["noise_m"], 3)
@@ -76,12 +78,59 @@ class CurveAdapter(Adapter):
 
     server = "slam_test_backends:CurveBackend"
     default_options = {"noise_m": 0.001, "noise_seed": 0, "milliseconds": 0, "share_tracked": 1.0}
+    ablation = {
+        "odometry only": {"noise_m": 0.05},
+        "+ loop closure": {"noise_m": 0.005, "milliseconds": 2},
+        "+ mapping": {"noise_m": 0.001, "milliseconds": 4},
+    }
 
     def capabilities(self) -> Capabilities:
         return CurveBackend().capabilities()
 
     def missing(self) -> str | None:
         return None
+
+
+class WitnessBackend(CurveBackend):
+    """Takes labels and IMU samples, and tells in its statistics what it was sent of them."""
+
+    def capabilities(self) -> Capabilities:
+        return capabilities("witness", deterministic=True, takes_semantics=True, takes_imu=True)
+
+    def start(self, request: StartRequest) -> None:
+        super().start(request)
+        space = request.label_space
+        self.told = {
+            "label_space": None if space is None else space.name,
+            "structure": [] if space is None else list(space.ids(LabelRole.STRUCTURE)),
+        }
+        self.labels: set[int] = set()
+        self.labelled_frames = self.imu_samples = 0
+
+    def track(self, frame: RgbdFrame) -> TrackingResult:
+        if frame.semantics is not None:
+            self.labelled_frames += 1
+            self.labels.update(np.unique(frame.semantics).tolist())
+        if frame.imu is not None:
+            self.imu_samples += len(frame.imu)
+        return super().track(frame)
+
+    def finish(self) -> BackendResult:
+        seen = {
+            "labels": sorted(self.labels),
+            "labelled_frames": self.labelled_frames,
+            "imu_samples": self.imu_samples,
+        }
+        return replace(super().finish(), statistics=self.told | seen)
+
+
+class WitnessAdapter(CurveAdapter):
+    """The backend that says what it was sent."""
+
+    server = "slam_test_backends:WitnessBackend"
+
+    def capabilities(self) -> Capabilities:
+        return WitnessBackend().capabilities()
 
 
 class FaultyBackend(CurveBackend):

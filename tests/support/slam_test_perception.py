@@ -61,6 +61,17 @@ class GpuWitnessModule(PerceptionModule):
         return {"visible": os.environ.get("CUDA_VISIBLE_DEVICES", "not set")}
 
 
+class UnnamedLabelsModule(PerceptionModule):
+    """Gives labels and does not say what they mean."""
+
+    def outputs(self, sequence: SequenceInfo) -> frozenset[str]:
+        return frozenset({"depth", "semantics"})
+
+    def predict(self, frame: Frame) -> Prediction:
+        size = frame.rgb.shape[:2]
+        return Prediction(depth=np.full(size, np.float32(2)), semantics=np.full(size, np.uint8(1)))
+
+
 class ConstantModule(PerceptionModule):
     """Says that everything is as far away as its argument tells, times the option ``factor``."""
 

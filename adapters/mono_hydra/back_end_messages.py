@@ -1,0 +1,126 @@
+"""What tracking and the process behind it tell each other."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.backend import CameraIntrinsics
+from adapters.label_space import LabelSpace
+from adapters.mono_hydra.model import RgbdLabels
+from adapters.mono_hydra.options import MonoHydraOptions
+
+
+@dataclass(frozen=True)
+class BackEndSetup:
+    """Everything the back end is told at the start.
+
+    Attributes:
+        options: Of the whole backend.
+        intrinsics: Camera of all frames.
+        label_space: What labels mean; None without labels.
+        seed: For every random number.
+        output_directory: Where the map is written.
+    """
+
+    options: MonoHydraOptions
+    intrinsics: CameraIntrinsics
+    label_space: LabelSpace | None
+    seed: int
+    output_directory: Path
+
+
+@dataclass(frozen=True)
+class NewKeyframe:
+    """A keyframe, and what the odometry knows of poses now.
+
+    Attributes:
+        keyframe: Its number: they count from 0.
+        frame: Its images; depth in the odometry's unit.
+        poses: Camera to world of this and of earlier keyframes that have been refined, by number.
+        linked: Whether measurements tie it to the keyframe before.
+        for_map: Whether the map takes it in.
+    """
+
+    keyframe: int
+    frame: RgbdLabels
+    poses: dict[int, NDArray[np.float64]]
+    linked: bool
+    for_map: bool
+
+
+@dataclass(frozen=True)
+class Locate:
+    """A frame to be found among the keyframes."""
+
+    frame: RgbdLabels
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The end of the sequence.
+
+    Attributes:
+        poses: float64 [K, 4, 4], camera to world of all keyframes by the odometry, in its unit.
+        scales: float64 [K], units of the odometry per metre at each.
+        up: float64 [3], upwards in the odometry's world; None where no IMU has said so.
+    """
+
+    poses: NDArray[np.float64]
+    scales: NDArray[np.float64]
+    up: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class KeyframeDone:
+    """Answer to a keyframe.
+
+    Attributes:
+        keyframe: Its number.
+        correction: float64 [4, 4], takes the odometry's world to that of the closed loops; None when it has
+            not changed.
+    """
+
+    keyframe: int
+    correction: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class Located:
+    """Answer to :class:`Locate`.
+
+    Attributes:
+        keyframe: The keyframe that shows the same place; None when there is none.
+        camera_to_keyframe: float64 [4, 4], takes points of the frame's camera to the keyframe's.
+    """
+
+    keyframe: int | None = None
+    camera_to_keyframe: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Answer to :class:`Finish`.
+
+    Attributes:
+        poses: float64 [K, 4, 4], final camera to world of all keyframes, metres, z up.
+        files: Names of what was written.
+        statistics: For the record.
+    """
+
+    poses: NDArray[np.float64]
+    files: tuple[str, ...]
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BackEndFailed:
+    """The back end has met something that it cannot work with, or a defect of its own."""
+
+    message: str
+
+
+Request = NewKeyframe | Locate | Finish
+Answer = KeyframeDone | Located | Finished | BackEndFailed

@@ -1,0 +1,1 @@
+"""RGB-D(-inertial) odometry: where the camera is, frame by frame, without any loop closed."""
