@@ -1,0 +1,1 @@
+"""The layered 3D scene graph of a metric-semantic map: objects, places, rooms, building."""
