@@ -33,6 +33,9 @@ class Adapter(ABC):
     needs: ClassVar[ResourceNeeds] = ResourceNeeds()
     #: Options a user may set, with the defaults.
     default_options: ClassVar[dict[str, Any]] = {}
+    #: What ``harness ablate`` compares: variants by name, each with the options that make it, in the order in
+    #: which parts are added. Options that a variant does not name are as in any other run.
+    ablation: ClassVar[dict[str, dict[str, Any]]] = {}
 
     @abstractmethod
     def capabilities(self) -> Capabilities:

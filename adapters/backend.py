@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.label_space import LabelSpace
+
 
 class Mode(str, Enum):
     """What a backend is fed with."""
@@ -77,6 +79,7 @@ class StartRequest:
         imu: Calibration of the IMU, None without one: ``rate_hz``, noise densities ``gyroscope_noise``,
             ``gyroscope_walk``, ``accelerometer_noise``, ``accelerometer_walk``, and ``imu_to_camera`` as
             16 numbers, row by row.
+        label_space: What the labels of frames mean; None when no frame carries labels.
     """
 
     intrinsics: CameraIntrinsics
@@ -87,6 +90,7 @@ class StartRequest:
     output_directory: Path
     realtime: bool = False
     imu: dict[str, Any] | None = None
+    label_space: LabelSpace | None = None
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,13 @@ class RgbdFrame:
         timestamp_ns: Nanoseconds, strictly increasing.
         rgb: uint8 [H, W, 3].
         depth: float32 [H, W], metres along the optical axis, 0 where unknown; None in mode ``mono``.
-        semantics: uint8 [H, W], label ids, 255 where unknown; None where not predicted.
-        imu: float64 [N, 7], rows t gx gy gz ax ay az (seconds, rad/s, m/s²) since the frame before;
-            None without IMU.
+        semantics: uint8 [H, W], ids of the label space that ``start`` brought, 255 where unknown; an id that
+            is none of its classes is unknown as well. None where not predicted.
+        imu: float64 [N, 6], rows gx gy gz ax ay az (rad/s, m/s²; specific force, gravity shows upwards at
+            rest) in the IMU's own frame of reference, of all samples after the frame that was sent before
+            this one, up to this one. None without IMU, and with the first frame.
+        imu_timestamps_ns: int64 [N], when each row of ``imu`` was taken, on the clock of ``timestamp_ns``,
+            strictly increasing; None where ``imu`` is.
     """
 
     index: int
@@ -109,6 +117,7 @@ class RgbdFrame:
     depth: NDArray[np.float32] | None = None
     semantics: NDArray[np.uint8] | None = None
     imu: NDArray[np.float64] | None = None
+    imu_timestamps_ns: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,13 @@ from adapters.backend import (
     Trajectory,
 )
 from adapters.errors import ProtocolViolationError
+from adapters.label_space import LabelClass, LabelRole, LabelSpace
 from adapters.protocol import Message, MessageType
 
 _INFINITY_BITS = np.float32(np.inf).view(np.uint32)
 _RIGID_TOLERANCE = 1e-3
+#: Label ids end here: 255 is "unknown".
+_GREATEST_LABEL = 254
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,11 @@ def parse_capabilities(message: Message) -> Capabilities:
 
 def start_message(request: StartRequest) -> Message:
     """Everything a backend is told before the first frame."""
-    fields = asdict(request) | {"mode": request.mode.value, "output_directory": str(request.output_directory)}
+    fields = asdict(request) | {
+        "mode": request.mode.value,
+        "output_directory": str(request.output_directory),
+        "label_space": None if request.label_space is None else _plain_label_space(request.label_space),
+    }
     return Message(MessageType.START, fields)
 
 
@@ -127,13 +134,14 @@ def parse_start(message: Message, capabilities: Capabilities) -> StartRequest:
         options=message.value("options", dict),
         output_directory=Path(message.value("output_directory", str)),
         imu=message.value("imu", dict, type(None)),
+        label_space=_label_space(message.value("label_space", dict, type(None))),
     )
 
 
 def frame_message(frame: RgbdFrame) -> Message:
     """One frame."""
     arrays: dict[str, NDArray[Any]] = {"rgb": frame.rgb}
-    for name in ("depth", "semantics", "imu"):
+    for name in ("depth", "semantics", "imu", "imu_timestamps_ns"):
         array = getattr(frame, name)
         if array is not None:
             arrays[name] = array
@@ -144,8 +152,9 @@ def parse_frame(message: Message, request: StartRequest, previous: FrameStamp | 
     """Read a frame.
 
     Raises:
-        ProtocolViolationError: Wrong shape or dtype, depth that is missing, NaN, infinite or negative, or a
-            frame that does not come after the one before.
+        ProtocolViolationError: Wrong shape or dtype, depth that is missing, NaN, infinite or negative, labels
+            of no label space, IMU samples that do not lie between the frames, or a frame that does not come
+            after the one before.
     """
     size = (request.intrinsics.height, request.intrinsics.width)
     frame = RgbdFrame(
@@ -154,12 +163,15 @@ def parse_frame(message: Message, request: StartRequest, previous: FrameStamp | 
         rgb=_present(message.array("rgb", "uint8", (*size, 3))),
         depth=message.array("depth", "float32", size, required=request.mode is Mode.RGBD),
         semantics=message.array("semantics", "uint8", size, required=False),
-        imu=message.array("imu", "float64", (None, 7), required=False),
+        imu=message.array("imu", "float64", (None, 6), required=False),
+        imu_timestamps_ns=message.array("imu_timestamps_ns", "int64", (None,), required=False),
     )
     if frame.depth is not None and not _is_depth(frame.depth):
         raise ProtocolViolationError(f"depth of frame {frame.index} has NaN, infinite or negative values")
-    if frame.imu is not None and not np.isfinite(frame.imu).all():
-        raise ProtocolViolationError(f"IMU samples of frame {frame.index} have NaN or infinite values")
+    if frame.semantics is not None and request.label_space is None:
+        raise ProtocolViolationError(
+            f"frame {frame.index} carries labels and 'start' brought no label space for them"
+        )
     if previous is not None and not (
         frame.index > previous.index and frame.timestamp_ns > previous.timestamp_ns
     ):
@@ -167,6 +179,7 @@ def parse_frame(message: Message, request: StartRequest, previous: FrameStamp | 
             f"frame {frame.index} at {frame.timestamp_ns} ns does not come after "
             f"frame {previous.index} at {previous.timestamp_ns} ns"
         )
+    _check_imu(frame, previous)
     return frame
 
 
@@ -255,6 +268,68 @@ def parse_result(
         Trajectory(timestamps, poses), tuple(keyframes), tuple(files), message.value("statistics", dict)
     )
     return FinalAnswer(result, message.value("peak_memory_bytes", int))
+
+
+def _plain_label_space(space: LabelSpace) -> dict[str, Any]:
+    classes = [
+        asdict(entry) | {"colour": list(entry.colour), "role": entry.role.value} for entry in space.classes
+    ]
+    return {"name": space.name, "classes": classes}
+
+
+def _label_space(fields: dict[str, Any] | None) -> LabelSpace | None:
+    if fields is None:
+        return None
+    name, classes = fields.get("name"), fields.get("classes")
+    if not isinstance(name, str) or not isinstance(classes, list) or not classes:
+        raise ProtocolViolationError("a label space must have a name and a list of classes")
+    space = LabelSpace(name, tuple(_label_class(name, entry) for entry in classes))
+    ids = [entry.id for entry in space.classes]
+    if len(set(ids)) != len(ids):
+        raise ProtocolViolationError(f"two classes of label space '{name}' have the same id")
+    return space
+
+
+def _label_class(space: str, entry: Any) -> LabelClass:
+    try:
+        red, green, blue = entry["colour"]
+        found = LabelClass(entry["id"], entry["name"], (red, green, blue), LabelRole(entry["role"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolViolationError(
+            f"a class of label space '{space}' is not valid: {entry!r} ({error})"
+        ) from error
+    if not isinstance(found.name, str) or not _is_byte(found.id, _GREATEST_LABEL):
+        raise ProtocolViolationError(
+            f"a class of label space '{space}' must have a name and an id from 0 to {_GREATEST_LABEL}, "
+            f"got {entry!r}"
+        )
+    if not all(_is_byte(value) for value in found.colour):
+        raise ProtocolViolationError(
+            f"class '{found.name}' of label space '{space}' has the impossible colour {found.colour}"
+        )
+    return found
+
+
+def _is_byte(value: Any, greatest: int = 255) -> bool:
+    return type(value) is int and 0 <= value <= greatest
+
+
+def _check_imu(frame: RgbdFrame, previous: FrameStamp | None) -> None:
+    samples, stamps = frame.imu, frame.imu_timestamps_ns
+    if samples is None and stamps is None:
+        return
+    if samples is None or stamps is None or len(samples) != len(stamps):
+        raise ProtocolViolationError(f"IMU samples of frame {frame.index} and their timestamps do not match")
+    if not np.isfinite(samples).all():
+        raise ProtocolViolationError(f"IMU samples of frame {frame.index} have NaN or infinite values")
+    if (np.diff(stamps) <= 0).any():
+        raise ProtocolViolationError(f"IMU samples of frame {frame.index} are repeated or not in order")
+    if len(stamps) and (
+        stamps[-1] > frame.timestamp_ns or (previous is not None and stamps[0] <= previous.timestamp_ns)
+    ):
+        raise ProtocolViolationError(
+            f"IMU samples of frame {frame.index} do not lie between it and the frame before"
+        )
 
 
 def _check_trajectory(

@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 
 from adapters.errors import ProtocolViolationError
 
-PROTOCOL_VERSION = 1
+#: 2: ``start`` brings the label space, frames bring IMU samples with exact timestamps of their own.
+PROTOCOL_VERSION = 2
 
 #: The dtypes that may travel, by the name that stands in the header.
 _DTYPES = {np.dtype(code).name: np.dtype(code) for code in ("<u1", "<i8", "<f4", "<f8")}

@@ -19,7 +19,7 @@ from adapters.client import BackendClient
 from harness.configuration import Feed
 from harness.prediction_thread import PredictionThread, within_limit
 from perception.guarded import GuardedModule
-from sequences.model import NANOSECONDS_PER_SECOND, ImuSamples, Sequence
+from sequences.model import NANOSECONDS_PER_SECOND, Sequence
 
 #: Frames that are read and predicted ahead of the backend.
 FRAMES_AHEAD = 2
@@ -33,8 +33,8 @@ class FeedingPlan:
         sequence: Where frames come from.
         module: Predicts each of them; used from one thread.
         mode: Whether depth goes along.
-        takes_semantics: Whether the backend uses labels; they are not sent otherwise.
-        takes_imu: The same for IMU samples.
+        sends_labels: Whether labels go along: to backends that use them and know what they mean.
+        sends_imu: Whether IMU samples go along: to backends that use them.
         frames: How many frames of the sequence take part, from the first.
         limit_s: How long reading and predicting one frame may take.
     """
@@ -42,8 +42,8 @@ class FeedingPlan:
     sequence: Sequence
     module: GuardedModule
     mode: Mode
-    takes_semantics: bool
-    takes_imu: bool
+    sends_labels: bool
+    sends_imu: bool
     frames: int
     limit_s: float
 
@@ -143,22 +143,18 @@ def _predict(plan: FeedingPlan, index: int, previous_ns: int | None) -> _Predict
     prediction = plan.module.predict(frame)
     predicted = time.perf_counter()
     samples = None
-    if plan.takes_imu and previous_ns is not None:
+    if plan.sends_imu and previous_ns is not None:
         samples = plan.sequence.imu_between(previous_ns, frame.timestamp_ns)
     rgbd = RgbdFrame(
         index=frame.index,
         timestamp_ns=frame.timestamp_ns,
         rgb=frame.rgb,
         depth=prediction.depth if plan.mode is Mode.RGBD else None,
-        semantics=prediction.semantics if plan.takes_semantics else None,
-        imu=None if samples is None else _imu_rows(samples),
+        semantics=prediction.semantics if plan.sends_labels else None,
+        imu=None if samples is None else np.hstack([samples.gyroscope, samples.accelerometer]),
+        imu_timestamps_ns=None if samples is None else samples.timestamps_ns,
     )
     return _Predicted(rgbd, (read - started) * 1e3, (predicted - read) * 1e3)
-
-
-def _imu_rows(samples: ImuSamples) -> NDArray[np.float64]:
-    seconds = samples.timestamps_ns[:, None] / NANOSECONDS_PER_SECOND
-    return np.hstack([seconds, samples.gyroscope, samples.accelerometer])
 
 
 def _frames_in_turn(plan: FeedingPlan, log: FeedingLog) -> Generator[_Turn]:

@@ -4,6 +4,8 @@ Distances are metres, times seconds, ratios lie in 0 to 1. A figure that does no
 zero or NaN.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -19,6 +21,12 @@ class Status(StrEnum):
     PARTIAL = "partial"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+
+def count_words(statuses: Iterable[Status]) -> str:
+    """How many trials ended in each state, as in "2 ok, 1 failed"; the states in their order."""
+    counts = Counter(statuses)
+    return ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
 
 
 class Alignment(StrEnum):

@@ -17,6 +17,7 @@ from adapters.backend import CameraIntrinsics, Capabilities, Mode, StartRequest,
 from adapters.client import BackendClient
 from adapters.connection import Connection
 from adapters.errors import AdapterError, ProtocolViolationError
+from adapters.label_space import LabelSpace
 from adapters.messages import FinalAnswer
 from adapters.runtimes.runtime import LaunchRequest, Runtime, socket_directory
 from harness.backends import BACKENDS, RUNTIMES
@@ -25,6 +26,7 @@ from harness.errors import EvaluationError
 from harness.evaluation import TimedPoses, evaluate, status_of, write_tum
 from harness.feeding import FeedingLog, FeedingPlan, feed
 from harness.findings import Findings, describe_sequence, make_record, plain_capabilities, utc_now
+from harness.labels import labels_for
 from harness.planned import PlannedTrial
 from harness.record import RunRecord, Status
 from harness.store import (
@@ -150,6 +152,9 @@ class TrialRun:
         found, trial = self._found, self._trial
         module = create_module(trial.perception)
         outputs = module.outputs(sequence.info)
+        labels = labels_for(capabilities, module, outputs, sequence.info)
+        if labels.why_not is not None:
+            _log.warning("%s", labels.why_not)
         assert trial.mode is not None, "trials without a mode are never started"
         with self._phase("start"):
             self._progress("starting", 0, frames)
@@ -160,15 +165,17 @@ class TrialRun:
                 "outputs": sorted(outputs),
                 "reads_sensor": module.reads_sensor,
                 "details": module.describe(),
+                **labels.as_recorded(),
             }
-            client.start(start_request(trial, sequence.info, self._configuration.feed, output_directory))
+            feed_kind = self._configuration.feed
+            client.start(start_request(trial, sequence.info, feed_kind, output_directory, labels.space))
         with self._phase("tracking"):
             plan = FeedingPlan(
                 sequence,
                 module,
                 trial.mode,
-                takes_semantics=capabilities.takes_semantics,
-                takes_imu=capabilities.takes_imu,
+                sends_labels=labels.space is not None,
+                sends_imu=capabilities.takes_imu,
                 frames=frames,
                 limit_s=self._configuration.predict_limit_s,
             )
@@ -265,7 +272,11 @@ def plain_statistics(statistics: dict[str, Any]) -> dict[str, Any]:
 
 
 def start_request(
-    trial: PlannedTrial, info: SequenceInfo, feed: Feed, output_directory: Path
+    trial: PlannedTrial,
+    info: SequenceInfo,
+    feed: Feed,
+    output_directory: Path,
+    label_space: LabelSpace | None,
 ) -> StartRequest:
     """What the backend of a trial is told before the first frame."""
     imu = None
@@ -281,6 +292,7 @@ def start_request(
         output_directory=output_directory,
         realtime=feed is Feed.REALTIME,
         imu=imu,
+        label_space=label_space,
     )
 
 

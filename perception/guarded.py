@@ -26,11 +26,22 @@ class GuardedModule:
         self.reads_sensor = module.reads_sensor
         self._module = module
         self._promised: frozenset[str] = frozenset()
+        self._announced_space: str | None = None
 
     def outputs(self, sequence: SequenceInfo) -> frozenset[str]:
         """Names of the fields that will be filled in; remembered, and demanded of every prediction."""
         self._promised = _guarded(self.name, lambda: self._module.outputs(sequence))
         return self._promised
+
+    def label_space(self, sequence: SequenceInfo) -> str | None:
+        """Name of the label space of all predictions; remembered, and demanded of every one with labels."""
+        name = _guarded(self.name, lambda: self._module.label_space(sequence))
+        if name is not None and not isinstance(name, str):
+            raise ModuleFailedError(
+                f"{self.name}: label_space() must give a name or None, got {type(name).__name__}"
+            )
+        self._announced_space = name
+        return name
 
     def load(self) -> None:
         """Load what predicting needs."""
@@ -41,7 +52,16 @@ class GuardedModule:
         seen = frame if self.reads_sensor else frame.without_sensor()
         prediction = _guarded(f"frame {frame.index}: {self.name}", lambda: self._module.predict(seen))
         _check(prediction, frame, self._promised)
+        self._check_label_space(prediction, frame)
         return prediction
+
+    def _check_label_space(self, prediction: Prediction, frame: Frame) -> None:
+        announced = self._announced_space
+        if prediction.semantics is not None and announced not in (None, prediction.label_space):
+            raise ModuleFailedError(
+                f"frame {frame.index}: {self.name}: labels are of label space '{prediction.label_space}', "
+                f"and label_space() announced '{announced}'"
+            )
 
     def describe(self) -> dict[str, Any]:
         """What a record must hold to repeat the predictions; JSON-compatible."""

@@ -70,6 +70,17 @@ class PerceptionModule(ABC):
             PerceptionError: The sequence lacks what the module needs.
         """
 
+    def label_space(self, sequence: SequenceInfo) -> str | None:
+        """Name of the label space of all ``semantics`` on this sequence; labels of none reach no backend.
+
+        Backends are told what labels mean before the first frame. A module that gives semantics overrides
+        this; every prediction must be of the space that is named here.
+
+        Raises:
+            PerceptionError: As :meth:`outputs`.
+        """
+        return None
+
     def load(self) -> None:  # noqa: B027 - most modules have nothing to load
         """Load what predicting needs, so that the first frame is as fast as the others. Called once.
 

@@ -69,6 +69,10 @@ class OnnxModule(PerceptionModule):
         """What the outputs of the file give."""
         return frozenset(_FIELDS[name] for name in self._outputs)
 
+    def label_space(self, sequence: SequenceInfo) -> str | None:
+        """That of the file's labels, or the one they are turned into; None without semantics."""
+        return self._builder.label_space if "semseg" in self._outputs else None
+
     def predict(self, frame: Frame) -> Prediction:
         """Predict one frame from its image alone."""
         image = network_input(frame.rgb, self._contract, self._options.resizing)

@@ -25,6 +25,10 @@ class SensorModule(PerceptionModule):
         self._label_space = sequence.label_space
         return frozenset({"depth", "semantics"} if sequence.label_space else {"depth"})
 
+    def label_space(self, sequence: SequenceInfo) -> str | None:
+        """That of the sequence's own labels."""
+        return sequence.label_space
+
     def predict(self, frame: Frame) -> Prediction:
         """Pass depth and labels on unchanged."""
         if frame.depth is None:

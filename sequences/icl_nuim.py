@@ -8,7 +8,7 @@ import numpy as np
 
 from sequences.calibration import CALIBRATION_FILE
 from sequences.errors import DataFileError
-from sequences.model import GroundTruth, Intrinsics
+from sequences.model import GroundTruth, Intrinsics, SceneTruth
 from sequences.tum import RGB_LIST, TumSequence, y_axis_points_up
 
 
@@ -35,6 +35,10 @@ class IclNuimSequence(TumSequence):
                 "fy is positive: the camera's y axis points down, as in TUM RGB-D; use the reader tum, or "
                 "make fy negative if these are ICL-NUIM's poses as published",
             )
+
+    def _find_scene_truth(self) -> SceneTruth | None:
+        # A mesh beside the images would lie in the world as it was before it was mirrored.
+        return None
 
     def _frame_intrinsics(self) -> Intrinsics:
         return replace(self._calibration.intrinsics, fy=-self._calibration.intrinsics.fy)

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +128,63 @@ class GroundTruth:
 
 
 @dataclass(frozen=True)
+class SceneRoom:
+    """A room of a scene.
+
+    Attributes:
+        kind: What it is used for: ``kitchen``, ``study``.
+        minimum: float64 [3], least corner of the space between floor, walls and ceiling, metres in the world.
+        maximum: float64 [3], its greatest corner.
+        floor: float64 [N, 2], corners of the floor in order, metres in the world.
+    """
+
+    kind: str
+    minimum: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+    floor: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """A thing in a scene that a person would count as one: a table with its legs, a pillow on a bed.
+
+    Attributes:
+        label: Id of its class in the scene's label space.
+        name: Of its class.
+        minimum: float64 [3], least corner of its box along the axes of the world, metres.
+        maximum: float64 [3], its greatest corner.
+        room: Index of the room it belongs to; None when it belongs to none.
+        pixels: How many pixels of all frames together show it.
+        frames: How many frames show it with at least one pixel.
+    """
+
+    label: int
+    name: str
+    minimum: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+    room: int | None
+    pixels: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class SceneTruth:
+    """The scene as it really is, in the world of the ground-truth poses. What moves is not part of it.
+
+    Attributes:
+        mesh_path: A PLY file of all surfaces, with the property ``label`` at its vertices.
+        label_space: Name of the labels' space.
+        objects: Things that can be told apart; walls, floors and ceilings are none.
+        rooms: All rooms.
+    """
+
+    mesh_path: Path
+    label_space: str
+    objects: tuple[SceneObject, ...]
+    rooms: tuple[SceneRoom, ...]
+
+
+@dataclass(frozen=True)
 class SequenceInfo:
     """What is known about a sequence without reading its images.
 
@@ -178,6 +236,10 @@ class Sequence(ABC):
     @abstractmethod
     def ground_truth(self) -> GroundTruth | None:
         """The poses to compare with, None when the recording has none."""
+
+    def scene_truth(self) -> SceneTruth | None:
+        """The scene to compare maps and scene graphs with, None when it is not known."""
+        return None
 
     def imu_between(self, after_ns: int, until_ns: int) -> ImuSamples | None:
         """The IMU samples with ``after_ns < t <= until_ns``; None when the recording has no IMU."""

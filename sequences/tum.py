@@ -21,8 +21,9 @@ from sequences.images import read_depth, read_labels, read_rgb
 from sequences.imu_files import CALIBRATION_FILE as IMU_CALIBRATION_FILE
 from sequences.imu_files import SAMPLES_FILE, has_imu, read_imu_calibration, read_imu_samples
 from sequences.lens import LensCorrection
-from sequences.model import Frame, GroundTruth, ImuSamples, Intrinsics, SequenceInfo
+from sequences.model import Frame, GroundTruth, ImuSamples, Intrinsics, SceneTruth, SequenceInfo
 from sequences.reader import ReaderContext, SequenceReader
+from sequences.scene_truth_file import find_scene_truth
 from sequences.text_table import read_text
 from sequences.timestamps import nanoseconds_to_seconds_text
 from sequences.trajectory_file import read_ground_truth
@@ -53,7 +54,7 @@ class _Images:
 
 
 class TumSequence(SequenceReader):
-    """A folder in TUM RGB-D layout, with optional calibration, labels and IMU samples.
+    """A folder in TUM RGB-D layout, with optional calibration, labels, IMU samples and scene.
 
     The layout is that of Sturm et al., "A Benchmark for the Evaluation of RGB-D SLAM Systems", IROS 2012.
 
@@ -95,6 +96,7 @@ class TumSequence(SequenceReader):
         self._labels = _find_labels(directory, self._images.rgb)
         self._imu_samples = read_imu_samples(directory / SAMPLES_FILE) if has_imu(directory) else None
         self._ground_truth, truth_notes = self._read_ground_truth()
+        self._scene_truth = self._find_scene_truth()
         self._info = SequenceInfo(
             name=name,
             intrinsics=self._frame_intrinsics(),
@@ -172,6 +174,10 @@ class TumSequence(SequenceReader):
         """Camera-to-world poses, None without ``groundtruth.txt``."""
         return self._ground_truth
 
+    def scene_truth(self) -> SceneTruth | None:
+        """Rooms and objects of ``scene.json``, None unless that file and ``mesh.ply`` are there."""
+        return self._scene_truth
+
     @cached_property
     def _lens(self) -> LensCorrection | None:
         return LensCorrection(self._calibration) if self._calibration.distortion else None
@@ -182,6 +188,9 @@ class TumSequence(SequenceReader):
                 self._directory / CALIBRATION_FILE,
                 "fy is negative: the camera's y axis points up, as in ICL-NUIM; use the reader icl_nuim",
             )
+
+    def _find_scene_truth(self) -> SceneTruth | None:
+        return find_scene_truth(self._directory)
 
     def _frame_intrinsics(self) -> Intrinsics:
         return self._calibration.intrinsics

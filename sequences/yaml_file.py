@@ -1,4 +1,4 @@
-"""YAML files read into validated models, with the file and the key in every message."""
+"""YAML files, and what was read from others, made into validated models with the key in every message."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,15 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else None
         raise DataFileError(path, f"is not YAML: {getattr(error, 'problem', None) or error}", line) from error
+    return validated(path, content, model)
+
+
+def validated(path: Path, content: object, model: type[Model]) -> Model:
+    """What was read from a file, as a model.
+
+    Raises:
+        DataFileError: It does not fit the model.
+    """
     if not isinstance(content, dict):
         raise DataFileError(path, f"must hold the keys {', '.join(model.model_fields)}")
     try:

@@ -21,6 +21,9 @@ from adapters.mono_hydra.model import RgbdLabels
 from adapters.mono_hydra.stage_clock import StageClock
 from adapters.mono_hydra.upright import turn_upright, upward_by_cameras, upward_by_surfaces
 
+# A frame that is looked for is no keyframe.
+_NO_KEYFRAME = -1
+
 
 class BackEnd:
     """Closes loops and maps.
@@ -64,7 +67,7 @@ class BackEnd:
         if not self._options.loop_closure:
             return Located()
         with self._clock.stage("relocalisation"):
-            found = self._detector.locate(self._features(frame, -1))
+            found = self._detector.locate(self._features(frame, _NO_KEYFRAME, 0.0))
         if found is None:
             return Located()
         return Located(found.target, found.source_to_target)
@@ -81,13 +84,15 @@ class BackEnd:
             statistics |= of_map
         return Finished(poses, files, {**statistics, "stage_ms": self._clock.summary()})
 
-    def _features(self, frame: RgbdLabels, keyframe: int) -> KeyframeFeatures:
+    def _features(self, frame: RgbdLabels, keyframe: int, noise: float) -> KeyframeFeatures:
         masked = dynamic_mask(frame.labels, self._dynamic, self._options.dynamic_margin)
-        return extract_features(frame, keyframe, self._setup.intrinsics, self._options, masked)
+        return extract_features(
+            frame, keyframe, self._setup.intrinsics, self._options, masked, self._options, noise
+        )
 
     def _close_loops(self, message: NewKeyframe) -> None:
         with self._clock.stage("loop_features"):
-            features = self._features(message.frame, message.keyframe)
+            features = self._features(message.frame, message.keyframe, message.inverse_depth_noise)
         with self._clock.stage("loop_detection"):
             found = self._detector.add(features, self._graph.poses[message.keyframe])
         for loop in found:
@@ -100,6 +105,7 @@ class BackEnd:
             return False
         with self._clock.stage("pose_graph"):
             self._correction = self._graph.solve()
+        self._detector.update_poses(np.stack(self._graph.poses))
         self._unsolved, self._looped = 0, False
         return True
 

@@ -42,6 +42,7 @@ class NewKeyframe:
         poses: Camera to world of this and of earlier keyframes that have been refined, by number.
         linked: Whether measurements tie it to the keyframe before.
         for_map: Whether the map takes it in.
+        inverse_depth_noise: Standard deviation of its inverse depth as the odometry knows it, 1/m.
     """
 
     keyframe: int
@@ -49,6 +50,7 @@ class NewKeyframe:
     poses: dict[int, NDArray[np.float64]]
     linked: bool
     for_map: bool
+    inverse_depth_noise: float
 
 
 @dataclass(frozen=True)

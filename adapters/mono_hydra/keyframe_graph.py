@@ -29,7 +29,7 @@ class KeyframeGraph:
         self._linked: list[bool] = []
         self._loops: list[RelativePose] = []
         self._correction = np.eye(4)
-        self._accepted = 0
+        self._accepted = self._rejected = 0
         #: Camera to world of every keyframe as it is thought to be now, in the odometry's unit.
         self.poses: list[NDArray[np.float64]] = []
         self._solved = 0
@@ -81,14 +81,16 @@ class KeyframeGraph:
         if not len(poses):
             return poses
         solved = self._solve(poses, scales)
-        self._accepted = int(solved.accepted.sum())
+        self._accepted, self._rejected = int(solved.accepted.sum()), int((~solved.accepted).sum())
         return solved.camera_to_world
 
     def statistics(self) -> dict[str, Any]:
         """Loops, for the record."""
         return {
             "loop_closures_accepted": self._accepted,
-            "loop_closures_rejected": len(self._loops) - self._accepted,
+            "loop_closures_rejected": self._rejected,
+            # They knew less than the odometry between their ends.
+            "loop_closures_not_needed": len(self._loops) - self._accepted - self._rejected,
             "odometry_breaks": max(len(self._linked) - sum(self._linked) - 1, 0),
         }
 
@@ -97,11 +99,18 @@ class KeyframeGraph:
         first = poses[0].copy()
         first[:3, 3] /= scales[0]
         graph.add_first(first)
+        # Of the position, from the first keyframe to each.
+        variances = np.zeros(len(poses))
         for number in range(1, len(poses)):
             step = np.linalg.inv(poses[number - 1]) @ poses[number]
             step[:3, 3] /= (scales[number - 1] + scales[number]) / 2
-            graph.add_keyframe(step, _covariance(step) if self._linked[number] else None)
+            covariance = _covariance(step) if self._linked[number] else None
+            graph.add_keyframe(step, covariance)
+            more = self._options.graph_break_translation**2 if covariance is None else covariance[3, 3]
+            variances[number] = variances[number - 1] + more
         for loop in self._loops:
+            if np.trace(loop.covariance[3:, 3:]) / 3 > variances[loop.source] - variances[loop.target]:
+                continue
             motion = loop.source_to_target.copy()
             motion[:3, 3] /= (scales[loop.source] + scales[loop.target]) / 2
             graph.add_loop(replace(loop, source_to_target=motion))

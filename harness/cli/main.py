@@ -23,6 +23,7 @@ class _LazyGroup(click.Group):
 
     modules: ClassVar[dict[str, str]] = {
         "run": "run",
+        "ablate": "ablate",
         "report": "report",
         "check": "check",
         "baseline": "check",

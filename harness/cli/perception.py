@@ -85,7 +85,7 @@ def describe(name: str, size: str | None, as_json: bool) -> None:
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="An option of the module.")
 def predict(images: tuple[Path, ...], module: str, output: Path, settings: tuple[str, ...]) -> None:
     """Predict IMAGES (files or directories): depth, labels and a picture to look at of each."""
-    from harness.cli.run import parse_value
+    from harness.cli.experiment_options import parse_value
     from harness.predict import predict_images
 
     options = {}

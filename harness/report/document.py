@@ -65,13 +65,18 @@ class Report:
         states: How many trials ended how.
         exceptions: Those that are not ok with their reasons; without rows when all are.
         ate: One table per alignment.
+        ratios: Errors and speeds in relation to one contender's; None for a single one.
         details: Everything behind it.
         trajectories: Plots per sequence.
         trajectory_problems: Why a trial is missing in them.
         map_distances: How far maps lie apart; None without maps.
         maps: Map renderings per sequence.
         map_problems: Why a map is missing.
+        backend_map_tables: How good the maps are that backends wrote.
+        backend_maps: Pictures of them per sequence.
+        backend_map_problems: Why one is missing or not measured.
         timing: Speed and memory.
+        work: What backends say of their stages and of what they counted.
         conditions: Versions, hardware and so on.
         configurations: Label and YAML per experiment.
         notes: Sequence and what its reader noted.
@@ -83,13 +88,18 @@ class Report:
     states: Table
     exceptions: Table
     ate: tuple[Table, ...]
+    ratios: Table | None
     details: Table
     trajectories: tuple[SequencePictures, ...]
     trajectory_problems: tuple[str, ...]
     map_distances: Table | None
     maps: tuple[SequencePictures, ...]
     map_problems: tuple[str, ...]
+    backend_map_tables: tuple[Table, ...]
+    backend_maps: tuple[SequencePictures, ...]
+    backend_map_problems: tuple[str, ...]
     timing: Table
+    work: tuple[Table, ...]
     conditions: Table
     configurations: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
@@ -97,13 +107,27 @@ class Report:
     @property
     def tables(self) -> tuple[Table, ...]:
         """Every table, each of them also written as LaTeX."""
-        tables = (self.states, *self.ate, self.details, self.timing)
-        return (*tables, self.map_distances) if self.map_distances else tables
+        optional = (each for each in (self.ratios, self.map_distances) if each)
+        return (
+            self.states,
+            *self.ate,
+            self.details,
+            *optional,
+            *self.backend_map_tables,
+            self.timing,
+            *self.work,
+        )
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
         """Every picture."""
-        return tuple(picture for group in (*self.trajectories, *self.maps) for picture in group.pictures)
+        groups = (*self.trajectories, *self.maps, *self.backend_maps)
+        return tuple(picture for group in groups for picture in group.pictures)
+
+    @property
+    def has_backend_maps(self) -> bool:
+        """Some backend wrote a map."""
+        return bool(self.backend_map_tables or self.backend_map_problems)
 
 
 def markdown(report: Report) -> str:

@@ -49,6 +49,19 @@ class MapFrames:
         return np.array([image.timestamp_ns for image in self.images], dtype=np.int64)
 
 
+def open_recorded_sequence(record: RunRecord, context: ReaderContext) -> Sequence:
+    """Open the sequence of a trial again.
+
+    Raises:
+        SequenceError: The sequence is gone or cannot be read.
+    """
+    try:
+        entry = TypeAdapter(SequenceEntry).validate_python(record.sequence.get("entry"))
+    except ValidationError as error:
+        raise SequenceError("its record does not say how to open it") from error
+    return open_sequence(entry, context)
+
+
 def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
     """Open the sequence of a trial again, and predict the depth of some of its frames again.
 
@@ -59,12 +72,11 @@ def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
         PerceptionError: The module cannot work here, predicts no depth, or takes too long.
     """
     name = record.key.perception
+    sequence = open_recorded_sequence(record, context)
     try:
-        entry = TypeAdapter(SequenceEntry).validate_python(record.sequence.get("entry"))
         choice = TypeAdapter(ModuleChoice).validate_python(record.perception.get("choice"))
     except ValidationError as error:
-        raise SequenceError("its record does not say how to open it") from error
-    sequence = open_sequence(entry, context)
+        raise SequenceError(f"its record does not say what perception '{name}' is") from error
     module = create_module(choice)
     if "depth" not in module.outputs(sequence.info):
         raise PerceptionError(f"perception '{name}' predicts no depth to fuse")
@@ -132,8 +144,8 @@ def pose_frames(frames: MapFrames, track: Track) -> PosedFrames:
     to_world[:3, :3], to_world[:3, 3] = fit.rotation, fit.translation
     return PosedFrames(
         chosen,
-        to_world @ _matrices(track.estimate, [estimated[number] for number in chosen]),
-        _matrices(track.ground_truth, [true[number] for number in chosen]),
+        to_world @ pose_matrices(track.estimate, [estimated[number] for number in chosen]),
+        pose_matrices(track.ground_truth, [true[number] for number in chosen]),
     )
 
 
@@ -142,7 +154,8 @@ def _indices(frames: MapFrames, poses: TimedPoses, tolerance_ns: int) -> dict[in
     return dict(pairs.tolist())
 
 
-def _matrices(poses: TimedPoses, indices: list[int]) -> NDArray[np.float64]:
+def pose_matrices(poses: TimedPoses, indices: list[int]) -> NDArray[np.float64]:
+    """Some poses as matrices, camera to world: float64 [N, 4, 4]."""
     matrices = np.tile(np.eye(4), (len(indices), 1, 1))
     if indices:
         matrices[:, :3, :3] = Rotation.from_quat(poses.quaternions[indices]).as_matrix()

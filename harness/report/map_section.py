@@ -17,7 +17,7 @@ from harness.report.tracks import Track
 from sequences.reader import ReaderContext
 
 if TYPE_CHECKING:
-    from harness.report.fusion import Surface
+    from harness.evaluation.surfaces import Surface
     from harness.report.maps import FusedMap
 
 logger = logging.getLogger(__name__)
@@ -30,14 +30,14 @@ class MapSection:
     Attributes:
         pictures: Renderings per sequence.
         table: Distances between maps; None without a map.
-        frame: The same in metres.
+        frames: The same in metres, by name of their file.
         files: The fused surfaces.
         problems: Why a map is missing, a sentence each.
     """
 
     pictures: tuple[SequencePictures, ...] = ()
     table: Table | None = None
-    frame: pd.DataFrame | None = None
+    frames: tuple[tuple[str, pd.DataFrame], ...] = ()
     files: tuple[Path, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -88,7 +88,7 @@ def make_map_section(
     return MapSection(
         tuple(SequencePictures(sequence, tuple(pictures[sequence])) for sequence in sorted(pictures)),
         _table(rows),
-        pd.DataFrame(figures),
+        (("maps.csv", pd.DataFrame(figures)),),
         tuple(surfaces.paths),
         tuple(problems),
     )

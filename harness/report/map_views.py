@@ -7,7 +7,7 @@ import numpy as np
 import open3d
 from numpy.typing import NDArray
 
-from harness.report.fusion import Surface, raycasting_scene
+from harness.evaluation.surfaces import Surface, evenly_chosen, raycasting_scene
 from sequences.model import Intrinsics
 
 # Rays per pixel side; the picture is then made smaller, which smooths its edges.
@@ -16,14 +16,17 @@ _SUPERSAMPLING = 2
 # Back faces in front of a visible surface: a ceiling, a wall, a cupboard. More are rare.
 _CULLED_LAYERS = 6
 
-# Neither white nor grey, which walls are.
-_BACKGROUND = np.array([0.80, 0.86, 0.93], dtype=np.float32)
+#: Behind all surfaces: neither white nor grey, which walls are.
+BACKGROUND = np.array([0.80, 0.86, 0.93], dtype=np.float32)
 
 _AMBIENT = 0.6
 
 _OVERVIEW_ELEVATION_DEG = 55.0
 _OVERVIEW_FIELD_OF_VIEW_DEG = 40.0
 _OVERVIEW_MARGIN = 1.06
+
+# Views are fitted to so many points of a surface.
+_VIEW_POINTS = 20_000
 
 #: A camera that is held upright tilts less than this against the axis that points up, degrees.
 _UPRIGHT_WITHIN_DEG = 30.0
@@ -44,6 +47,12 @@ class View:
     intrinsics: Intrinsics
     camera_to_world: NDArray[np.float64]
 
+    def pixels(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where points, float64 [N, 3], before the camera are in the picture: float64 [N, 2], column, row."""
+        in_camera = (points - self.camera_to_world[:3, 3]) @ self.camera_to_world[:3, :3]
+        homogeneous = in_camera @ self.intrinsics.matrix().T
+        return homogeneous[:, :2] / homogeneous[:, 2:]
+
 
 def inside_view(intrinsics: Intrinsics, camera_to_world: NDArray[np.float64], width: int) -> View:
     """What the camera of the recording saw from a pose."""
@@ -60,27 +69,68 @@ def inside_view(intrinsics: Intrinsics, camera_to_world: NDArray[np.float64], wi
     return View(scaled, camera_to_world)
 
 
+@dataclass(frozen=True)
+class Stance:
+    """Where up is, and from which side a scene is looked at.
+
+    Attributes:
+        up: float64 [3], unit vector.
+        heading: float64 [3], horizontal unit vector to look along.
+    """
+
+    up: NDArray[np.float64]
+    heading: NDArray[np.float64]
+
+
+def stance(surface: Surface, camera_to_world: NDArray[np.float64]) -> Stance:
+    """Look at a scene as its recording did: up as it was held, from the side it was seen from.
+
+    Args:
+        surface: The scene.
+        camera_to_world: float64 [N, 4, 4], poses of the recording.
+    """
+    up = _upwards(camera_to_world)
+    return Stance(up, _heading(surface, camera_to_world, up))
+
+
 def overview(surface: Surface, camera_to_world: NDArray[np.float64], width: int, height: int) -> View:
     """A view of a whole surface obliquely from above.
 
     Args:
         surface: Fills the picture.
-        camera_to_world: float64 [N, 4, 4], poses of the recording; they tell where up is and from which side
-            the scene was looked at.
+        camera_to_world: float64 [N, 4, 4], poses of the recording.
         width: Of the picture, pixels.
         height: Of the picture, pixels.
     """
-    up = _upwards(camera_to_world)
-    heading = _heading(surface, camera_to_world, up)
-    elevation = np.radians(_OVERVIEW_ELEVATION_DEG)
-    forward = np.cos(elevation) * heading - np.sin(elevation) * up
-    right = np.cross(forward, up)
+    points = evenly_chosen(surface.vertices, _VIEW_POINTS)
+    return oblique_view(points, stance(surface, camera_to_world), _OVERVIEW_ELEVATION_DEG, width, height)
+
+
+def oblique_view(
+    points: NDArray[np.float64] | NDArray[np.float32],
+    stance: Stance,
+    elevation_deg: float,
+    width: int,
+    height: int,
+) -> View:
+    """A view from above in which all but the outermost hundredth of the points is in the picture.
+
+    Args:
+        points: [N, 3], metres.
+        stance: From which side.
+        elevation_deg: Between the horizontal and the direction looked along.
+        width: Of the picture, pixels.
+        height: Of the picture, pixels.
+    """
+    elevation = np.radians(elevation_deg)
+    forward = np.cos(elevation) * stance.heading - np.sin(elevation) * stance.up
+    right = np.cross(forward, stance.up)
     right /= np.linalg.norm(right)
     rotation = np.column_stack([right, np.cross(forward, right), forward])
 
     focal_length = 0.5 * width / np.tan(np.radians(_OVERVIEW_FIELD_OF_VIEW_DEG) / 2)
-    # In the camera's axes: centre the surface, then step back until its outermost points are in the picture.
-    points = surface.vertices[:: max(1, len(surface.vertices) // 20_000)] @ rotation
+    # In the camera's axes: centre the points, then step back until the outermost are in the picture.
+    points = points @ rotation
     low, high = np.percentile(points, [1, 99], axis=0)
     centre = (low + high) / 2
     half_tangents = np.array([width, height]) / (2 * focal_length * _OVERVIEW_MARGIN)
@@ -92,6 +142,42 @@ def overview(surface: Surface, camera_to_world: NDArray[np.float64], width: int,
         focal_length, focal_length, width / 2 - 0.5, height / 2 - 0.5, width=width, height=height
     )
     return View(intrinsics, pose)
+
+
+def cropped(view: View, points: NDArray[np.float64], width: int, tallest: int) -> View:
+    """The part of a view that some points take, enlarged to a width, or to a height if that is reached first.
+
+    Args:
+        view: The camera, all points before it.
+        points: float64 [N, 3], metres.
+        width: Of the picture, pixels.
+        tallest: Largest height of the picture, pixels.
+    """
+    pixels = view.pixels(points)
+    low, high = pixels.min(axis=0), pixels.max(axis=0)
+    size = (high - low) * _OVERVIEW_MARGIN
+    factor = min(width / size[0], tallest / size[1])
+    height = round(size[1] * factor)
+    camera = view.intrinsics
+    centre = (low + high) / 2
+    return View(
+        Intrinsics(
+            fx=camera.fx * factor,
+            fy=camera.fy * factor,
+            cx=(camera.cx - centre[0]) * factor + width / 2 - 0.5,
+            cy=(camera.cy - centre[1]) * factor + height / 2 - 0.5,
+            width=width,
+            height=height,
+        ),
+        view.camera_to_world,
+    )
+
+
+def solid_part(surface: Surface) -> NDArray[np.float64]:
+    """Some vertices of a surface, float64 [N, 3], without stray ones far outside: what a view shall show."""
+    points = evenly_chosen(surface.vertices, _VIEW_POINTS).astype(np.float64)
+    low, high = np.percentile(points, [0.5, 99.5], axis=0)
+    return points[((points >= low) & (points <= high)).all(axis=1)]
 
 
 def _upwards(camera_to_world: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -111,9 +197,11 @@ def _heading(
     horizontal = np.eye(3) - np.outer(up, up)
     mean = horizontal @ camera_to_world[:, :3, 2].mean(axis=0)
     if np.linalg.norm(mean) < _LOOKED_AROUND_BELOW:
-        points = surface.vertices[:: max(1, len(surface.vertices) // 20_000)] @ horizontal
+        points = evenly_chosen(surface.vertices, _VIEW_POINTS) @ horizontal
         _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
         mean = np.cross(up, axes[0])
+        # The sign of an axis is arbitrary; the same scene shall look the same in every picture.
+        mean *= np.sign(mean[np.abs(mean).argmax()])
     return mean / np.linalg.norm(mean)
 
 
@@ -147,7 +235,7 @@ class SurfaceRenderer:
         shade = (_AMBIENT + (1 - _AMBIENT) * cosines)[:, None]
         pictures = []
         for paint in paints:
-            samples = np.tile(_BACKGROUND, (len(rays), 1))
+            samples = np.tile(BACKGROUND, (len(rays), 1))
             samples[hit] = _interpolated(paint, corners, weights) * shade
             pictures.append(_reduced(samples, view.intrinsics))
         return pictures

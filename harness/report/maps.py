@@ -5,30 +5,27 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import click
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from harness.report.fusion import (
+from harness.evaluation.surfaces import (
     NEAR,
     Surface,
     SurfaceDistances,
     distances_to,
-    fuse,
     measure_distances,
     raycasting_scene,
-    voxel_length,
 )
+from harness.report.failures import in_words
+from harness.report.fusion import fuse, voxel_length
 from harness.report.map_frames import MapFrames, PosedFrames, pose_frames, read_map_frames
 from harness.report.map_views import SurfaceRenderer, View, inside_view, overview
 from harness.report.scores import CENTIMETRES_PER_METRE
 from harness.report.style import ERROR_COLOURS, styled_figure
 from harness.report.tracks import Track
-from perception.errors import PerceptionError
-from sequences.errors import SequenceError
 from sequences.reader import ReaderContext
 
 logger = logging.getLogger(__name__)
@@ -115,7 +112,7 @@ def _maps_of_source(tracks: list[Track], context: ReaderContext) -> Iterator[Fus
     try:
         frames = read_map_frames(record, context)
     except Exception as error:  # noqa: BLE001 - see make_maps
-        cause = _cause(error)
+        cause = in_words(error)
         logger.warning("no maps of %s with %s: %s", record.key.sequence, record.key.perception, cause)
         reason = (
             f"sequence {record.key.sequence} with perception {record.key.perception} cannot be read again: "
@@ -128,19 +125,10 @@ def _maps_of_source(tracks: list[Track], context: ReaderContext) -> Iterator[Fus
         try:
             result = _map_of_track(track, frames, references)
         except Exception as error:  # noqa: BLE001 - see make_maps
-            cause = _cause(error)
+            cause = in_words(error)
             logger.warning("no map of %s: %s", track.trial.record.key, cause)
             result = NoMap(track, f"it cannot be made: {cause}")
         yield result
-
-
-def _cause(error: Exception) -> str:
-    """An error in words for the report; where it came from goes to the log alone."""
-    logger.info("a map cannot be made", exc_info=error)
-    if isinstance(error, SequenceError | PerceptionError):
-        return str(error)
-    # Open3D colours its messages for a terminal.
-    return f"{type(error).__name__}: {click.unstyle(str(error)).strip()}"
 
 
 def _map_of_track(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.errors import EvaluationError
 from harness.evaluation import AlignedErrors, TimedPoses, aligned_errors, read_tum
@@ -14,6 +15,9 @@ from harness.store import GROUND_TRUTH_FILE, TRAJECTORY_FILE
 from sequences.model import NANOSECONDS_PER_SECOND
 
 logger = logging.getLogger(__name__)
+
+#: A backend that makes maps names their files in this one.
+MAP_FILE = "map.json"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,17 @@ class Track:
     def partial(self) -> bool:
         """Too few frames have a pose, or ground truth, for the trial to be ranked."""
         return self.trial.record.status is Status.PARTIAL
+
+    @property
+    def backend_directory(self) -> Path:
+        """Where the backend's own files are."""
+        return self.trial.directory / "backend"
+
+    @property
+    def has_backend_map(self) -> bool:
+        """The backend wrote a map, or says that it did."""
+        path = self.backend_directory / MAP_FILE
+        return path.exists() or f"{path.parent.name}/{path.name}" in self.trial.record.files
 
     @property
     def label(self) -> str:

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from harness.environment import reader_context
 from harness.files import write_bytes, write_text
 from harness.report.ate_tables import main_tables
+from harness.report.backend_map_section import BackendMapSection, make_backend_map_section
 from harness.report.comparison import Comparison, Contender, load_comparison
 from harness.report.conditions import (
     conditions_table,
@@ -20,6 +23,8 @@ from harness.report.conditions import (
 from harness.report.detail_tables import details_table, groups_frame, trials_frame
 from harness.report.document import Picture, Report, SequencePictures, html, markdown
 from harness.report.map_section import MapSection, make_map_section
+from harness.report.ratios import ratios_table
+from harness.report.stages import counts_table, stages_frame, stages_table
 from harness.report.style import contender_colours, file_name, png, report_style
 from harness.report.summary import contender_sentence, lead_sentence, title
 from harness.report.table import latex
@@ -86,12 +91,15 @@ def write_report(
     with report_style():
         trajectories = _trajectory_pictures(comparison, tracks, progress)
         if maps:
-            section = make_map_section(tracks, context or reader_context(), output / "maps", progress)
+            context = context or reader_context()
+            section = make_map_section(tracks, context, output / "maps", progress)
+            backend_section = make_backend_map_section(tracks, context, progress)
         else:
             section = MapSection(problems=("Maps were not asked for.",))
-    report = _compose(comparison, trajectories, track_problems, section)
+            backend_section = BackendMapSection()
+    report = _compose(comparison, trajectories, track_problems, section, backend_section)
 
-    tables = _write_tables(output / "tables", comparison, report, section)
+    tables = _write_tables(output / "tables", comparison, report, (*section.frames, *backend_section.frames))
     figures = []
     for picture in report.pictures:
         figures.append(output / "figures" / picture.name)
@@ -102,7 +110,7 @@ def write_report(
         tables=tuple(tables),
         figures=tuple(figures),
         maps=section.files,
-        problems=(*track_problems, *section.problems),
+        problems=(*track_problems, *section.problems, *backend_section.problems),
     )
     write_text(files.markdown, markdown(report))
     write_text(files.html, html(report))
@@ -123,6 +131,7 @@ def _compose(
     trajectories: list[SequencePictures],
     track_problems: list[str],
     section: MapSection,
+    backend_section: BackendMapSection,
 ) -> Report:
     return Report(
         title=title(comparison),
@@ -134,28 +143,38 @@ def _compose(
         states=states_table(comparison),
         exceptions=exceptions_table(comparison),
         ate=tuple(main_tables(comparison)),
+        ratios=ratios_table(comparison),
         details=details_table(comparison),
         trajectories=tuple(trajectories),
         trajectory_problems=tuple(track_problems),
         map_distances=section.table,
         maps=section.pictures,
         map_problems=section.problems,
+        backend_map_tables=backend_section.tables,
+        backend_maps=backend_section.pictures,
+        backend_map_problems=backend_section.problems,
         timing=timing_table(comparison),
+        work=tuple(each for each in (stages_table(comparison), counts_table(comparison)) if each),
         conditions=conditions_table(comparison),
         configurations=tuple(configurations(comparison)),
         notes=tuple(reader_notes(comparison)),
     )
 
 
-def _write_tables(directory: Path, comparison: Comparison, report: Report, section: MapSection) -> list[Path]:
+def _write_tables(
+    directory: Path,
+    comparison: Comparison,
+    report: Report,
+    more: tuple[tuple[str, pd.DataFrame], ...],
+) -> list[Path]:
     frames = {
         "ate.csv": groups_frame(comparison),
         "trials.csv": trials_frame(comparison),
         "timing.csv": timing_frame(comparison),
+        "stages.csv": stages_frame(comparison),
+        **dict(more),
     }
-    if section.frame is not None:
-        frames["maps.csv"] = section.frame
-    contents = {name: frame.to_csv(index=False) for name, frame in frames.items()}
+    contents = {name: frame.to_csv(index=False) for name, frame in frames.items() if len(frame)}
     contents |= {f"{table.name}.tex": latex(table) for table in report.tables}
     paths = []
     for name, content in contents.items():

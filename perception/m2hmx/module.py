@@ -57,6 +57,10 @@ class M2hmxModule(PerceptionModule):
         names = {"depth": "depth", "semseg": "semantics", "normals": "normals", "edge": "edges"}
         return frozenset(names[task] for task in self._config.tasks)
 
+    def label_space(self, sequence: SequenceInfo) -> str | None:
+        """That of the network, or the one its labels are turned into; None without semantics."""
+        return self._builder.label_space
+
     def load(self) -> None:
         """Build the network where it will run."""
         network = load_for_prediction(self._info, self._config)

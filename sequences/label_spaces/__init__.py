@@ -1,5 +1,6 @@
-"""Label spaces as data: names, ids and colours of classes, and how NYU-40 maps to others."""
+"""Label spaces as data: names, ids, colours and roles of classes, and how NYU-40 maps to others."""
 
+from enum import StrEnum
 from functools import cache
 from importlib.resources import as_file, files
 from typing import Annotated
@@ -17,6 +18,17 @@ _NAMES = ("cityscapes19", "nyu40", "nyud20", "scannet20")
 _Byte = Annotated[int, Field(ge=0, le=255)]
 
 
+class LabelRole(StrEnum):
+    """What kind of thing a class is to who maps a place."""
+
+    STRUCTURE = "structure"
+    """Part of the building, or flat on it: walls, floors, doors, windows, pictures."""
+    OBJECT = "object"
+    """A thing that stands somewhere and could be moved."""
+    DYNAMIC = "dynamic"
+    """What moves by itself while it is looked at: people, animals, vehicles."""
+
+
 class LabelClass(BaseModel):
     """One class of a label space.
 
@@ -24,6 +36,7 @@ class LabelClass(BaseModel):
         id: Its value in label images; never 255, which is "unknown".
         name: In lower case, words joined by ``_``.
         colour: Red, green, blue to draw it with.
+        role: What kind of thing it is.
         from_nyu40: Ids of the NYU-40 classes that it is made of; empty in NYU-40 itself, and in spaces that
             have nothing to do with it.
     """
@@ -33,6 +46,7 @@ class LabelClass(BaseModel):
     id: Annotated[int, Field(ge=0, lt=LABEL_UNKNOWN)]
     name: str
     colour: tuple[_Byte, _Byte, _Byte]
+    role: LabelRole
     from_nyu40: tuple[_Byte, ...] = ()
 
 

@@ -3,10 +3,15 @@
 What the seed decides: sizes and uses of the rooms, places of doorways, doors and windows; which furniture
 stands where, its sizes, woods and cloths, and what lies on it; every wallpaper, floor, rug, curtain and
 print (painted by procedure, so that nothing repeats) and which photographs hang where; the camera's
-heights, glances and unsteadiness; IMU biases and noise; exposure drift, image noise and depth noise. Each
-of these draws from its own random numbers, so that a change in one leaves the others as they were. The
-same parameters give the same files, bit for bit, with the same versions of the packages that
+heights, glances, unsteadiness and sway; who walks about, in which clothes and where; IMU biases and noise;
+exposure drift, image noise, depth noise, the drift of the depth scale, and where labels are wrong. Each of
+these draws from its own random numbers, so that a change in one leaves the others as they were; but
+furniture keeps clear of the ways of the camera and of people, and people of the camera's. The same
+parameters give the same files, bit for bit, with the same versions of the packages that
 ``generator.yaml`` lists.
+
+Beside what a recording has, ``mesh.ply`` and ``scene.json`` hold the scene without the people: its surfaces
+with labels, its rooms, and its things with the number of pixels and frames that show them.
 
 Frames of reference: the world has z up and its origin on the floor in a corner of the first room; poses
 are camera to world with x right, y down, z forward; the IMU has x forward, y left, z up and sits a few

@@ -26,6 +26,8 @@ _MARGIN = 1.0
 _JITTER_POSITION = 0.004
 _JITTER_ANGLE = math.radians(0.35)
 _JITTER_BAND_HZ = (0.3, 1.6)
+# Sway per axis: no two rates are alike, so that the movement fills all three directions.
+_SWAY_HZ = np.array([0.62, 0.47, 0.54])
 
 
 @dataclass(frozen=True)
@@ -181,11 +183,11 @@ def _visits(plan: FloorPlan) -> list[tuple[int, Doorway]]:
 
 def _rounded(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     """A closed polygon sampled evenly every centimetre with its corners rounded."""
-    line = gaussian_filter1d(_evenly_spaced(corners), _CORNER_RADIUS / _STEP, axis=0, mode="wrap")
-    return _evenly_spaced(line)
+    line = gaussian_filter1d(evenly_spaced(corners), _CORNER_RADIUS / _STEP, axis=0, mode="wrap")
+    return evenly_spaced(line)
 
 
-def _evenly_spaced(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+def evenly_spaced(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points about a centimetre apart along a closed polygon."""
     closed = np.vstack([corners, corners[:1]])
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
@@ -199,10 +201,10 @@ def build_camera_path(
     """Walk a route in the time that the sequence has.
 
     Args:
-        rng: Decides heights, glances and jitter.
+        rng: Decides heights, glances, jitter and sway.
         plan: The rooms, for where to look.
         route: From ``plan_route``.
-        parameters: Frames, rate, kind of path, laps.
+        parameters: Frames, rate, kind of path, laps, unsteadiness.
 
     Raises:
         SequenceError: The path is too long for the time, so that the camera would move or turn too fast.
@@ -222,6 +224,9 @@ def build_camera_path(
     pitch = math.radians(9) + math.radians(4) * np.sin(2 * wave[2])
     state = np.column_stack([position, height, yaw, pitch, np.zeros_like(yaw)])
     state += parameters.hand_jitter * _jitter(rng, times)
+    if parameters.hand_sway_m > 0:
+        shift = rng.uniform(0, 2 * np.pi, size=3)
+        state[:, :3] += parameters.hand_sway_m * np.sin(2 * np.pi * _SWAY_HZ * times[:, None] + shift)
     path = CameraPath(make_interp_spline(times, state, k=5), duration)
     _check_pace(path, parameters)
     return path
@@ -277,5 +282,6 @@ def _check_pace(path: CameraPath, parameters: SyntheticParameters) -> None:
         raise SequenceError(
             f"the camera would move at {speed:.1f} m/s and turn at {turn_rate:.0f}°/s, faster than "
             f"{MAXIMUM_SPEED} m/s or {MAXIMUM_TURN_RATE_DEG:.0f}°/s: raise 'frames' to about "
-            f"{math.ceil(parameters.frames * excess * 1.05)}, or lower 'laps', 'reach', 'rooms' or 'rate_hz'"
+            f"{math.ceil(parameters.frames * excess * 1.05)}, or lower 'laps', 'reach', 'rooms', "
+            "'hand_sway_m' or 'rate_hz'"
         )

@@ -44,6 +44,7 @@ class Opening:
         right: Likewise, larger than ``left``.
         bottom: Height above the floor.
         top: Height above the floor.
+        doorway: Index of the doorway that this is one side of; None for windows and closed doors.
     """
 
     kind: OpeningKind
@@ -51,6 +52,7 @@ class Opening:
     right: float
     bottom: float
     top: float
+    doorway: int | None = None
 
     @property
     def centre(self) -> float:
@@ -140,11 +142,9 @@ def build_floor_plan(rng: np.random.Generator, room_count: int) -> FloorPlan:
         start = np.array([column * (columns[0] + WALL_THICKNESS), row * (rows[0] + WALL_THICKNESS)])
         end = start + np.array([columns[column], rows[row]])
         rooms.append(Room(kind, start, end, _walls(start, end)))
-    doorways = [
-        doorway
-        for first, second in _JOINED[room_count]
-        for doorway in _join(rng, rooms, first, second, twice=room_count < 4)
-    ]
+    doorways: list[Doorway] = []
+    for first, second in _JOINED[room_count]:
+        doorways += _join(rng, rooms, first, second, twice=room_count < 4, index=len(doorways))
     inner_walls = {id(wall) for room in rooms for wall in room.walls if wall.openings}
     for room in rooms:
         outer = [wall for wall in room.walls if id(wall) not in inner_walls]
@@ -167,9 +167,9 @@ def _walls(minimum: NDArray[np.float64], maximum: NDArray[np.float64]) -> list[W
 
 
 def _join(
-    rng: np.random.Generator, rooms: list[Room], first: int, second: int, *, twice: bool
+    rng: np.random.Generator, rooms: list[Room], first: int, second: int, *, twice: bool, index: int
 ) -> list[Doorway]:
-    """Cut one or two doorways through the wall that two neighbouring rooms share."""
+    """Cut one or two doorways, counted from ``index``, through the wall that two neighbouring rooms share."""
     towards = rooms[second].minimum - rooms[first].minimum
     axis = int(np.argmin(np.abs(towards)))
     low = max(rooms[first].minimum[axis], rooms[second].minimum[axis])
@@ -181,7 +181,7 @@ def _join(
     forward = towards[across] > 0
     edge = rooms[first].maximum[across] if forward else rooms[second].maximum[across]
     doorways = []
-    for position in positions:
+    for number, position in enumerate(positions, start=index):
         centre = np.empty(2)
         centre[axis], centre[across] = position, edge + WALL_THICKNESS / 2
         doorways.append(Doorway((first, second), centre))
@@ -189,7 +189,9 @@ def _join(
             wall = min(room.walls, key=lambda wall: abs((centre - wall.origin) @ wall.inward))
             along = wall.along(centre)
             half = DOORWAY_WIDTH / 2
-            wall.openings.append(Opening(OpeningKind.DOORWAY, along - half, along + half, 0.0, DOOR_HEIGHT))
+            wall.openings.append(
+                Opening(OpeningKind.DOORWAY, along - half, along + half, 0.0, DOOR_HEIGHT, number)
+            )
     return doorways
 
 

@@ -10,7 +10,7 @@ from sequences.synthetic.floor_plan import FloorPlan, Opening, OpeningKind, Room
 from sequences.synthetic.furniture import Piece
 from sequences.synthetic.labels import Nyu40
 from sequences.synthetic.mesh import Material, Placement
-from sequences.synthetic.shell import door_leaf, wall_placement
+from sequences.synthetic.shell import door_leaf, doorway_thing, wall_placement
 from sequences.synthetic.workshop import Workshop
 
 # How far furniture keeps from the camera's path, metres.
@@ -60,7 +60,7 @@ class _Furnisher:
             return
         self._taken.append((minimum, maximum))
         spot = Placement(float(hinge[0]), float(hinge[1]), 0.0, float(np.arctan2(leaf[1], leaf[0])))
-        with self._shop.mesh.placed(spot):
+        with self._shop.mesh.placed(spot), doorway_thing(self._shop, opening):
             door_leaf(self._shop, width, opening.top - 0.02)
 
     def against_wall(self, piece: Piece) -> tuple[Wall, float] | None:
@@ -100,8 +100,7 @@ class _Furnisher:
         self._taken.append((minimum, maximum))
         if piece.height > 1.05:
             self._hidden.append((wall, left, right))
-        with self._shop.mesh.placed(wall_placement(wall, along, back + piece.depth / 2)):
-            piece.build(self._shop, piece)
+        piece.stand(self._shop, wall_placement(wall, along, back + piece.depth / 2))
         return True
 
     def beside(self, piece: Piece, anchor: tuple[Wall, float] | None, anchor_width: float) -> None:
@@ -128,8 +127,7 @@ class _Furnisher:
         if not self._is_free(centre - half, centre + half, PATH_CLEARANCE):
             return False
         self._taken.append((centre - half, centre + half))
-        with self._shop.mesh.placed(spot):
-            piece.build(self._shop, piece)
+        piece.stand(self._shop, spot)
         return True
 
     def in_the_middle(self, piece: Piece) -> bool:
@@ -166,9 +164,8 @@ class _Furnisher:
         x, y = self._room.centre + self._shop.rng.uniform(-0.4, 0.4, 2)
         material = self._shop.materials.rug(width, depth)
         whole = (0.0, 0.0, float(material.width), float(material.height))
-        with self._shop.mesh.placed(
-            Placement(float(x), float(y), 0.0, float(self._shop.rng.integers(2) * np.pi / 2))
-        ):
+        spot = Placement(float(x), float(y), 0.0, float(self._shop.rng.integers(2) * np.pi / 2))
+        with self._shop.mesh.placed(spot), self._shop.mesh.thing(Nyu40.FLOOR_MAT):
             corner = (-width / 2, depth / 2, 0.012)
             self._shop.mesh.quad(
                 corner, (width, 0, 0), (0, -depth, 0), material, Nyu40.FLOOR_MAT, region=whole
@@ -209,7 +206,8 @@ class _Furnisher:
             frame = self._shop.materials.wood()
             w, h = width / 2, height / 2
             region = (0.0, 0.0, float(image.width), float(image.height))
-            with self._shop.mesh.placed(wall_placement(wall, along, 0.0, centre)):
+            spot = wall_placement(wall, along, 0.0, centre)
+            with self._shop.mesh.placed(spot), self._shop.mesh.thing(label):
                 self._shop.mesh.box((-w - 0.025, 0, -h - 0.025), (w + 0.025, 0.02, h + 0.025), frame, label)
                 self._shop.mesh.quad(
                     (w, 0.023, h), (-2 * w, 0, 0), (0, 0, -2 * h), image, label, region=region
@@ -224,7 +222,8 @@ def furnish(shop: Workshop, plan: FloorPlan, path: NDArray[np.float64]) -> None:
     Args:
         shop: What to build with.
         plan: The rooms.
-        path: float64 [N, 2], points of the camera's path on the floor at most a few centimetres apart.
+        path: float64 [N, 2], points of the paths on the floor of the camera and of people, at most a few
+            centimetres apart, to keep clear of.
     """
     for index, room in enumerate(plan.rooms):
         furnisher = _Furnisher(shop, room, path)

@@ -17,6 +17,7 @@ from sequences.synthetic.small_things import (
     book_pile,
     clutter,
     lamp_shade,
+    lying_books,
     papers,
     screen,
     table_lamp,
@@ -33,13 +34,20 @@ class Piece:
         width: Along the wall.
         depth: Away from the wall.
         height: Of the part that would hide a wall behind it.
+        label: What it is; what lies on it or in it is a thing of its own.
         build: Adds it to the mesh.
     """
 
     width: float
     depth: float
     height: float
+    label: Nyu40
     build: Callable[[Workshop, "Piece"], None]
+
+    def stand(self, shop: Workshop, spot: Placement) -> None:
+        """Build it somewhere, as one thing."""
+        with shop.mesh.placed(spot), shop.mesh.thing(self.label):
+            self.build(shop, self)
 
 
 def _legs(shop: Workshop, piece: Piece, top: float, thickness: float, material: Material, label: int) -> None:
@@ -80,7 +88,8 @@ def _build_sofa(shop: Workshop, piece: Piece) -> None:
         x = -w + 0.21 + seat * (index + 0.5)
         shop.mesh.cushion((x, 0.08, 0.37), (seat, 2 * d - 0.22, 0.2), cloth, Nyu40.SOFA)
         if shop.rng.uniform() < 0.7:
-            with shop.mesh.placed(Placement(x, -d + 0.32, 0.62, float(shop.rng.uniform(-0.4, 0.4)))):
+            spot = Placement(x, -d + 0.32, 0.62, float(shop.rng.uniform(-0.4, 0.4)))
+            with shop.mesh.placed(spot), shop.mesh.thing(Nyu40.PILLOW):
                 shop.mesh.cushion((0, 0, 0), (0.42, 0.15, 0.38), pillow, Nyu40.PILLOW)
 
 
@@ -92,7 +101,8 @@ def _build_bed(shop: Workshop, piece: Piece) -> None:
     shop.mesh.cushion((0, 0.03, 0.4), (2 * w - 0.04, 2 * d - 0.1, 0.26), blanket, Nyu40.BED)
     shop.mesh.cushion((0, 0.28, 0.46), (2 * w + 0.05, 2 * d - 0.6, 0.22), shop.materials.cloth(), Nyu40.BED)
     for x in (-w / 2, w / 2) if piece.width > 1.2 else (0.0,):
-        shop.mesh.cushion((x, -d + 0.36, 0.57), (0.6, 0.4, 0.17), pillow, Nyu40.PILLOW)
+        with shop.mesh.thing(Nyu40.PILLOW):
+            shop.mesh.cushion((x, -d + 0.36, 0.57), (0.6, 0.4, 0.17), pillow, Nyu40.PILLOW)
 
 
 def _build_bookshelf(shop: Workshop, piece: Piece) -> None:
@@ -106,19 +116,20 @@ def _build_bookshelf(shop: Workshop, piece: Piece) -> None:
     for z in levels:
         shop.mesh.box((-w + board, -d + 0.012, z), (w - board, d - 0.004, z + board), wood, Nyu40.BOOKSHELF)
     for z, above in pairwise(levels):
-        _fill_shelf(shop, -w + board, w - board, -d + 0.02, d, float(z) + board, float(above - z) - board)
+        with shop.mesh.thing(Nyu40.BOOKS):
+            _fill_shelf(shop, -w + board, w - board, -d + 0.02, d, float(z) + board, float(above - z) - board)
 
 
 def _fill_shelf(
     shop: Workshop, left: float, right: float, back: float, front: float, z: float, room: float
 ) -> None:
-    """Stand books on a shelf, with a gap or an ornament here and there."""
+    """Stand books on a shelf, a thing together, with a gap or an ornament here and there."""
     sheet, spines = shop.materials.book_spines()
     x = left + 0.005
     while x < right - 0.06:
         if shop.rng.uniform() < 0.06 and right - x > 0.25:
             with shop.mesh.placed(Placement(x + 0.1, (back + front) / 2, z)):
-                (vase if shop.rng.uniform() < 0.5 else book_pile)(shop)
+                (vase if shop.rng.uniform() < 0.5 else lying_books)(shop)
             x += 0.24
             continue
         thick = float(shop.rng.uniform(0.018, 0.05))
@@ -173,10 +184,11 @@ def _build_desk(shop: Workshop, piece: Piece) -> None:
     w, d, h = piece.width / 2, piece.depth / 2, piece.height
     shop.mesh.box((-w, -d, h - 0.035), (w, d, h), wood, Nyu40.DESK)
     with shop.mesh.placed(Placement(x=w - 0.24)):
-        body = Piece(0.42, piece.depth - 0.06, h - 0.035, piece.build)
+        body = Piece(0.42, piece.depth - 0.06, h - 0.035, Nyu40.DESK, piece.build)
         _build_cupboard(shop, body, Nyu40.DESK, True, wood)
     shop.mesh.box((-w, -d + 0.02, 0), (-w + 0.04, d - 0.02, h - 0.035), wood, Nyu40.DESK)
-    with shop.mesh.placed(Placement(-0.15, -d + 0.2, h, float(shop.rng.uniform(-0.3, 0.3)))):
+    spot = Placement(-0.15, -d + 0.2, h, float(shop.rng.uniform(-0.3, 0.3)))
+    with shop.mesh.placed(spot), shop.mesh.thing(Nyu40.OTHER_PROP):
         shop.mesh.box((-0.12, -0.09, 0), (0.12, 0.09, 0.015), dark, Nyu40.OTHER_PROP)
         shop.mesh.box((-0.03, -0.02, 0.015), (0.03, 0.0, 0.2), dark, Nyu40.OTHER_PROP)
         screen(shop, 0.58, 0.35, 0.12, shop.materials.screen(), Nyu40.OTHER_PROP)
@@ -188,11 +200,10 @@ def _build_desk(shop: Workshop, piece: Piece) -> None:
 
 
 def _build_television(shop: Workshop, piece: Piece) -> None:
-    _build_cupboard(
-        shop, Piece(piece.width, piece.depth, 0.48, piece.build), Nyu40.CABINET, False, shop.materials.wood()
-    )
+    board = Piece(piece.width, piece.depth, 0.48, Nyu40.CABINET, piece.build)
+    _build_cupboard(shop, board, Nyu40.CABINET, False, shop.materials.wood())
     width = min(1.15, piece.width - 0.1)
-    with shop.mesh.placed(Placement(y=-0.05, z=0.48)):
+    with shop.mesh.placed(Placement(y=-0.05, z=0.48)), shop.mesh.thing(Nyu40.TELEVISION):
         shop.mesh.box((-0.2, -0.1, 0), (0.2, 0.14, 0.02), shop.materials.dark_metal(), Nyu40.TELEVISION)
         shop.mesh.box((-0.05, -0.02, 0.02), (0.05, 0, 0.2), shop.materials.dark_metal(), Nyu40.TELEVISION)
         screen(shop, width, width * 0.57, 0.08, shop.materials.picture(), Nyu40.TELEVISION)
@@ -201,16 +212,16 @@ def _build_television(shop: Workshop, piece: Piece) -> None:
 def _build_counter(shop: Workshop, piece: Piece) -> None:
     front, stone, steel = shop.materials.lacquer(), shop.materials.stone(), shop.materials.steel()
     w, d, h = piece.width / 2, piece.depth / 2, piece.height
-    _build_cupboard(
-        shop, Piece(piece.width, piece.depth - 0.02, h - 0.04, piece.build), Nyu40.COUNTER, False, front
-    )
+    body = Piece(piece.width, piece.depth - 0.02, h - 0.04, Nyu40.COUNTER, piece.build)
+    _build_cupboard(shop, body, Nyu40.COUNTER, False, front)
     shop.mesh.box((-w, -d, h - 0.039), (w, d, h), stone, Nyu40.COUNTER)
     x = -w / 2
-    shop.mesh.box((x - 0.28, -0.2, h), (x + 0.28, 0.2, h + 0.012), steel, Nyu40.SINK)
-    shop.mesh.quad(
-        (x - 0.24, 0.16, h + 0.014), (0.48, 0, 0), (0, -0.32, 0), shop.materials.dark_metal(), Nyu40.SINK
-    )
-    shop.mesh.lathe([(0.0, h + 0.3), (0.018, h + 0.29), (0.014, h)], steel, Nyu40.SINK, centre=(x, -0.24))
+    tap = [(0.0, h + 0.3), (0.018, h + 0.29), (0.014, h)]
+    with shop.mesh.thing(Nyu40.SINK):
+        shop.mesh.box((x - 0.28, -0.2, h), (x + 0.28, 0.2, h + 0.012), steel, Nyu40.SINK)
+        dark = shop.materials.dark_metal()
+        shop.mesh.quad((x - 0.24, 0.16, h + 0.014), (0.48, 0, 0), (0, -0.32, 0), dark, Nyu40.SINK)
+        shop.mesh.lathe(tap, steel, Nyu40.SINK, centre=(x, -0.24))
     with shop.mesh.placed(Placement(x=w * 0.45)):
         clutter(shop, piece.width / 2, piece.depth, h, 4)
 
@@ -231,10 +242,9 @@ def _build_refrigerator(shop: Workshop, piece: Piece) -> None:
         note = shop.materials.paper()
         x, z = float(shop.rng.uniform(-w + 0.2, w - 0.12)), float(shop.rng.uniform(0.95, h - 0.35))
         region = (0.0, 0.0, float(note.width), float(note.height))
-        depth = d + float(shop.rng.uniform(0.002, 0.006))
-        shop.mesh.quad(
-            (x + 0.1, depth, z + 0.24), (-0.17, 0, 0), (0, 0, -0.24), note, Nyu40.PAPER, region=region
-        )
+        corner = (x + 0.1, d + float(shop.rng.uniform(0.002, 0.006)), z + 0.24)
+        with shop.mesh.thing(Nyu40.PAPER):
+            shop.mesh.quad(corner, (-0.17, 0, 0), (0, 0, -0.24), note, Nyu40.PAPER, region=region)
 
 
 def _build_floor_lamp(shop: Workshop, piece: Piece) -> None:
@@ -248,7 +258,8 @@ def _build_boxes(shop: Workshop, piece: Piece) -> None:
     carton = shop.materials.carton()
     lower = piece.height * 0.6
     shop.mesh.box((-w, -d, 0), (w, d, lower), carton, Nyu40.BOX)
-    with shop.mesh.placed(Placement(z=lower, yaw=float(shop.rng.uniform(-0.3, 0.3)))):
+    spot = Placement(z=lower, yaw=float(shop.rng.uniform(-0.3, 0.3)))
+    with shop.mesh.placed(spot), shop.mesh.thing(Nyu40.BOX):
         upper = (0.7 * w, 0.7 * d, piece.height - lower)
         shop.mesh.box((-upper[0], -upper[1], 0.001), upper, shop.materials.carton(), Nyu40.BOX)
 
@@ -276,74 +287,74 @@ def _build_plant(shop: Workshop, piece: Piece) -> None:
 
 def table(width: float, depth: float, height: float = 0.75) -> Piece:
     """A table with things on it."""
-    return Piece(width, depth, height, _build_table)
+    return Piece(width, depth, height, Nyu40.TABLE, _build_table)
 
 
 def chair() -> Piece:
     """A wooden chair with a cushion."""
-    return Piece(0.44, 0.44, 0.95, _build_chair)
+    return Piece(0.44, 0.44, 0.95, Nyu40.CHAIR, _build_chair)
 
 
 def sofa(width: float) -> Piece:
     """A sofa or armchair with cushions."""
-    return Piece(width, 0.9, 0.85, _build_sofa)
+    return Piece(width, 0.9, 0.85, Nyu40.SOFA, _build_sofa)
 
 
 def bed(width: float) -> Piece:
     """A bed with its headboard at the back."""
-    return Piece(width, 2.05, 1.0, _build_bed)
+    return Piece(width, 2.05, 1.0, Nyu40.BED, _build_bed)
 
 
 def bookshelf(width: float, height: float) -> Piece:
     """Shelves full of books."""
-    return Piece(width, 0.3, height, _build_bookshelf)
+    return Piece(width, 0.3, height, Nyu40.BOOKSHELF, _build_bookshelf)
 
 
 def cabinet(width: float, height: float) -> Piece:
     """A cupboard; things stand on it when it is low."""
-    return Piece(width, 0.45, height, _build_cabinet)
+    return Piece(width, 0.45, height, Nyu40.CABINET, _build_cabinet)
 
 
 def dresser(width: float) -> Piece:
     """A chest of drawers."""
-    return Piece(width, 0.48, 0.85, _build_dresser)
+    return Piece(width, 0.48, 0.85, Nyu40.DRESSER, _build_dresser)
 
 
 def night_stand() -> Piece:
     """A small chest with a lamp on it."""
-    return Piece(0.45, 0.4, 0.5, _build_night_stand)
+    return Piece(0.45, 0.4, 0.5, Nyu40.NIGHT_STAND, _build_night_stand)
 
 
 def desk(width: float) -> Piece:
     """A desk with screen, lamp, papers and books."""
-    return Piece(width, 0.7, 0.74, _build_desk)
+    return Piece(width, 0.7, 0.74, Nyu40.DESK, _build_desk)
 
 
 def television(width: float) -> Piece:
     """A television on a low board."""
-    return Piece(width, 0.42, 1.25, _build_television)
+    return Piece(width, 0.42, 1.25, Nyu40.CABINET, _build_television)
 
 
 def counter(width: float) -> Piece:
     """A kitchen counter with a sink."""
-    return Piece(width, 0.62, 0.92, _build_counter)
+    return Piece(width, 0.62, 0.92, Nyu40.COUNTER, _build_counter)
 
 
 def refrigerator() -> Piece:
     """A refrigerator with notes on its door."""
-    return Piece(0.66, 0.68, 1.8, _build_refrigerator)
+    return Piece(0.66, 0.68, 1.8, Nyu40.REFRIGERATOR, _build_refrigerator)
 
 
 def floor_lamp() -> Piece:
     """A standing lamp."""
-    return Piece(0.42, 0.42, 1.7, _build_floor_lamp)
+    return Piece(0.42, 0.42, 1.7, Nyu40.LAMP, _build_floor_lamp)
 
 
 def boxes(size: float) -> Piece:
     """Two cardboard boxes, one on the other."""
-    return Piece(size, size * 0.8, size * 1.3, _build_boxes)
+    return Piece(size, size * 0.8, size * 1.3, Nyu40.BOX, _build_boxes)
 
 
 def plant() -> Piece:
     """A plant in a pot."""
-    return Piece(0.7, 0.7, 0.7, _build_plant)
+    return Piece(0.7, 0.7, 0.7, Nyu40.OTHER_PROP, _build_plant)

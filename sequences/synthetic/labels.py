@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+LABEL_SPACE = "nyu40"
+
 
 class Nyu40(IntEnum):
     """Ids of the NYU-40 label space (Gupta et al., 2013) that occur in synthetic scenes."""
@@ -30,6 +32,7 @@ class Nyu40(IntEnum):
     PAPER = 26
     BOX = 29
     WHITEBOARD = 30
+    PERSON = 31
     NIGHT_STAND = 32
     SINK = 34
     LAMP = 35

@@ -126,6 +126,10 @@ class MaterialLibrary:
         base = textures.colour(self.rng, (0, 1), (0.15, 0.5), (0.55, 0.85))
         return self._paint(textures.fabric, base, width, height, 0.004)
 
+    def garment(self, painter: textures.Painter, base: textures.Colour) -> Material:
+        """Cloth, leather or skin for one person."""
+        return self._paint(painter, base, 1.2, 0.9, 0.002)
+
     def paper(self) -> Material:
         """A printed page, a calendar or a notice."""
         base = textures.colour(self.rng, (0, 1), (0.0, 0.12), (0.9, 1.0))

@@ -1,7 +1,7 @@
 """Triangle meshes with texture coordinates, put together from tessellated surfaces and simple solids."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -65,6 +65,8 @@ class Mesh:
         labels: uint8 [T], NYU-40 ids.
         surfaces: int32 [T], index of the surface a triangle came from.
         emission: float32 [T], brightness of surfaces that shine by themselves, NaN for all others.
+        things: int32 [T], index of the thing that a triangle belongs to, -1 for the building itself.
+        thing_labels: NYU-40 id of each thing.
     """
 
     vertices: NDArray[np.float32]
@@ -76,6 +78,8 @@ class Mesh:
     labels: NDArray[np.uint8]
     surfaces: NDArray[np.int32]
     emission: NDArray[np.float32]
+    things: NDArray[np.int32]
+    thing_labels: tuple[int, ...]
 
 
 class MeshBuilder:
@@ -93,8 +97,11 @@ class MeshBuilder:
         self._bake_points: list[NDArray[np.float64]] = []
         self._texels: list[NDArray[np.float64]] = []
         self._triangles: list[NDArray[np.int64]] = []
-        self._surface_facts: list[tuple[int, int, int, float]] = []
+        self._surface_facts: list[tuple[int, int, int, float, int]] = []
         self._vertex_count = 0
+        self._thing = -1
+        self._thing_labels: list[int] = []
+        self._named_things: dict[Hashable, int] = {}
 
     @contextmanager
     def placed(self, placement: Placement) -> Iterator[None]:
@@ -105,6 +112,27 @@ class MeshBuilder:
             yield
         finally:
             self._transform = before
+
+    @contextmanager
+    def thing(self, label: int | None, name: Hashable = None) -> Iterator[None]:
+        """Everything added inside the ``with`` block is one thing, as a person would count.
+
+        A thing inside another one is a thing of its own.
+
+        Args:
+            label: NYU-40 id; None for what is part of the building and no thing.
+            name: Whoever opens a thing of the same name again adds to it; None is always a new one.
+        """
+        before = self._thing
+        self._thing = -1 if label is None else self._named_things.get(name, len(self._thing_labels))
+        if label is not None and self._thing == len(self._thing_labels):
+            self._thing_labels.append(label)
+            if name is not None:
+                self._named_things[name] = self._thing
+        try:
+            yield
+        finally:
+            self._thing = before
 
     def to_world(self, point: tuple[float, float, float]) -> NDArray[np.float64]:
         """A point of the object's frame in the world, float64 [3], metres."""
@@ -153,7 +181,7 @@ class MeshBuilder:
         self._bake_points.append(bake_points.reshape(-1, 3))
         self._texels.append(texels.reshape(-1, 2))
         self._triangles.append(triangles)
-        self._surface_facts.append((len(triangles), *facts))
+        self._surface_facts.append((len(triangles), *facts, self._thing))
         self._vertex_count += rows * columns
 
     def quad(
@@ -312,7 +340,7 @@ class MeshBuilder:
 
     def build(self) -> Mesh:
         """Everything collected, as one mesh."""
-        counts, textures, labels, emission = (
+        counts, textures, labels, emission, things = (
             np.array(column) for column in zip(*self._surface_facts, strict=True)
         )
         return Mesh(
@@ -325,6 +353,8 @@ class MeshBuilder:
             labels=np.repeat(labels, counts).astype(np.uint8),
             surfaces=np.repeat(np.arange(len(counts)), counts).astype(np.int32),
             emission=np.repeat(emission, counts).astype(np.float32),
+            things=np.repeat(things, counts).astype(np.int32),
+            thing_labels=tuple(self._thing_labels),
         )
 
 

@@ -6,16 +6,16 @@ import json
 import math
 from dataclasses import asdict, field, fields, is_dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from sequences.errors import SequenceError
 from sequences.model import Intrinsics
 
 # Raised whenever the same parameters would give other files than before.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -36,8 +36,28 @@ class PathKind(StrEnum):
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Outage:
+    """A time in which image and depth are unusable; the IMU goes on.
+
+    Attributes:
+        start_s: Seconds after the first image.
+        duration_s: The frames from ``start_s`` on and before ``start_s + duration_s`` are lost.
+    """
+
+    start_s: NotNegative
+    duration_s: Positive
+
+    def covers(self, time: float) -> bool:
+        """Whether an image taken at a time in seconds after the first is lost."""
+        return self.start_s <= time < self.start_s + self.duration_s
+
+
+@dataclass(frozen=True, config=_STRICT)
 class SensorEffects:
     """What the sensors do to the ideal images. Everything is off by default.
+
+    Of depth there are two kinds of faults: those of a structured-light sensor (noise, steps and holes in
+    disparity), and those of a network that estimates depth (scale and relative noise). Both may be on.
 
     Attributes:
         motion_blur_renders: Renders averaged over the exposure; 1 is a sharp image.
@@ -53,6 +73,15 @@ class SensorEffects:
             grazing angle, window panes, and anything out of range.
         depth_minimum_m: Nearest depth with ``depth_holes``, metres.
         depth_maximum_m: Farthest depth with ``depth_holes``, metres.
+        depth_scale: Everything the depth sensor says is multiplied by this, as a biased network does.
+        depth_scale_drift: Amplitude of a slow change of that scale over the sequence, part of one.
+        depth_relative_noise: Standard deviation of multiplicative noise, part of the depth.
+        depth_relative_noise_px: Standard deviation of the Gaussian that this noise is smoothed with, pixels
+            of the image: neighbours err alike, as they do in a network's answer. 0 leaves it white.
+        label_noise: Share of the pixels of every image whose label is wrong. They lie in blobs, each of
+            which takes on another class that is in sight.
+        outages: When image and depth are unusable: the image is dark but for noise, no depth is known and
+            no label.
     """
 
     motion_blur_renders: Annotated[int, Field(ge=1, le=32)] = 1
@@ -66,6 +95,12 @@ class SensorEffects:
     depth_holes: bool = False
     depth_minimum_m: Positive = 0.4
     depth_maximum_m: Positive = 6.0
+    depth_scale: Positive = 1.0
+    depth_scale_drift: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    depth_relative_noise: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    depth_relative_noise_px: Annotated[float, Field(ge=0.0, le=200.0)] = 8.0
+    label_noise: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    outages: tuple[Outage, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -103,6 +138,9 @@ class SyntheticParameters:
         laps: How often the closed path is walked; a little more than 1 makes the end overlap the start.
         reach: How far into each room a tour goes, as a part of the way from the doorway to the middle.
         hand_jitter: Strength of the hand's unsteadiness; 1 is an ordinary hand, 0 none.
+        hand_sway_m: How far the hand also moves the camera to and fro on purpose, in all three directions at
+            different rates of about half a hertz, as one does to initialise an IMU; amplitude, metres.
+        walkers: How many people walk about on closed paths in the camera's view.
         normals: Also write the surface normals.
         imu: Rate and noise of the IMU.
         effects: What the sensors do to the ideal images.
@@ -119,9 +157,21 @@ class SyntheticParameters:
     laps: Positive = 1.0
     reach: Annotated[float, Field(ge=0.3, le=1.0)] = 1.0
     hand_jitter: Annotated[float, Field(ge=0.0, le=5.0)] = 1.0
+    hand_sway_m: Annotated[float, Field(ge=0.0, le=0.15)] = 0.0
+    walkers: Annotated[int, Field(ge=0, le=6)] = 0
     normals: bool = False
     imu: ImuParameters = field(default_factory=ImuParameters)
     effects: SensorEffects = field(default_factory=SensorEffects)
+
+    @model_validator(mode="after")
+    def _check_outages(self) -> Self:
+        for outage in self.effects.outages:
+            if outage.start_s > self.duration_s:
+                raise ValueError(
+                    f"an outage of 'effects.outages' starts after {outage.start_s:g} s, but the last image "
+                    f"is taken after {self.duration_s:g} s"
+                )
+        return self
 
     @property
     def duration_s(self) -> float:
@@ -165,6 +215,8 @@ def parameters_from_mapping(name: str, mapping: dict[str, Any]) -> SyntheticPara
 def _problem(detail: Any) -> str:
     """One sentence about one wrong parameter."""
     location = [str(part) for part in detail["loc"]]
+    if not location:
+        return str(detail["msg"]).removeprefix("Value error, ")
     parameter = ".".join(location)
     if detail["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"parameter '{parameter}': {detail['msg'].lower()} (it is {detail['input']!r})"
@@ -178,5 +230,9 @@ def _names_beside(location: list[str]) -> list[str]:
     """Names of the parameters in the group that ``location`` points into."""
     group: Any = SyntheticParameters
     for part in location[:-1]:
-        group = next(entry.type for entry in fields(group) if entry.name == part)
+        if not is_dataclass(group):
+            # A position in a list: every entry has the type that comes first in the list's own.
+            group = get_args(group)[0]
+        else:
+            group = next(entry.type for entry in fields(group) if entry.name == part)
     return [entry.name for entry in fields(group)] if is_dataclass(group) else []

@@ -17,6 +17,10 @@ class Part(IntEnum):
     EXPOSURE = 6
     IMAGE_NOISE = 7
     DEPTH = 8
+    DEPTH_NETWORK = 9
+    DEPTH_SCALE = 10
+    LABELS = 11
+    WALKERS = 12
 
 
 def generator(seed: int, part: Part, index: int = 0) -> np.random.Generator:

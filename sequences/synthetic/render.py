@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequences.model import LABEL_UNKNOWN, Intrinsics
+from sequences.synthetic.mesh import Mesh
 from sequences.synthetic.ray_casting import ray_casting_scene
 from sequences.synthetic.scene import Scene
 
@@ -30,6 +31,7 @@ class Rendering:
         normals: float32 [H, W, 3], unit length, in the camera frame, towards the camera.
         cosine: float32 [H, W], between the viewing ray and the surface normal; 0 where nothing is hit.
         shining: bool [H, W], surfaces that shine by themselves: window panes, screens, lamp shades.
+        things: int32 [H, W], index of the thing that is seen, -1 for the building or where nothing is hit.
     """
 
     rgb: NDArray[np.float32]
@@ -38,6 +40,7 @@ class Rendering:
     normals: NDArray[np.float32]
     cosine: NDArray[np.float32]
     shining: NDArray[np.bool_]
+    things: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,74 @@ class _Hits:
     depth: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """What rays can hit: one ray casting scene per mesh, and tables over the triangles of all of them.
+
+    Attributes:
+        scenes: Each with the index that its first triangle has in the tables.
+        surfaces: int32 [T].
+        labels: uint8 [T].
+        things: int32 [T].
+        shining: bool [T].
+        textures: int32 [T].
+        facts: float32 [T, 25], see ``_triangle_facts``.
+    """
+
+    scenes: tuple[tuple[Any, int], ...]
+    surfaces: NDArray[np.int32]
+    labels: NDArray[np.uint8]
+    things: NDArray[np.int32]
+    shining: NDArray[np.bool_]
+    textures: NDArray[np.int32]
+    facts: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, mesh: Mesh, brightness: NDArray[np.float32]) -> "_Stage":
+        """One mesh, with the factor on the texture at each vertex, float32 [V, 3]."""
+        corners = mesh.vertices[mesh.triangles].astype(np.float64)
+        texels = mesh.texels[mesh.triangles].astype(np.float64)
+        return cls(
+            ((ray_casting_scene(mesh.vertices, mesh.triangles), 0),),
+            mesh.surfaces,
+            mesh.labels,
+            mesh.things,
+            ~np.isnan(mesh.emission),
+            mesh.textures,
+            _triangle_facts(corners, texels, brightness[mesh.triangles]),
+        )
+
+    def joined(self, other: "_Stage") -> "_Stage":
+        """Both together."""
+        count = len(self.labels)
+        return _Stage(
+            self.scenes + tuple((scene, first + count) for scene, first in other.scenes),
+            np.concatenate([self.surfaces, other.surfaces]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.things, other.things]),
+            np.concatenate([self.shining, other.shining]),
+            np.concatenate([self.textures, other.textures]),
+            np.concatenate([self.facts, other.facts]),
+        )
+
+    def cast(self, rays: NDArray[np.float32]) -> _Hits:
+        """What rays hit first; rays are float32 [N, 6], origin and direction."""
+        import open3d as o3d
+
+        tensor = o3d.core.Tensor(rays)
+        (scene, _), *others = self.scenes
+        distance, triangles, uv = _answer(scene, tensor)
+        for scene, first in others:
+            their_distance, their_triangles, their_uv = _answer(scene, tensor)
+            nearer = np.flatnonzero(their_distance < distance)
+            distance[nearer], uv[nearer] = their_distance[nearer], their_uv[nearer]
+            triangles[nearer] = their_triangles[nearer] + first
+        hit = np.flatnonzero(np.isfinite(distance))
+        uv = uv[hit]
+        weights = np.concatenate([1 - uv.sum(axis=1, keepdims=True), uv], axis=1)
+        return _Hits(hit, triangles[hit].astype(np.int64), weights, distance[hit])
+
+
 class Renderer:
     """Renders one scene through one camera. Safe to use from several threads.
 
@@ -59,37 +130,42 @@ class Renderer:
     """
 
     def __init__(self, scene: Scene, intrinsics: Intrinsics):
-        mesh = scene.mesh
         self._intrinsics = intrinsics
-        self._mesh = mesh
         self._atlas = scene.atlas
-        self._shining = ~np.isnan(mesh.emission)
-        self._scene = ray_casting_scene(mesh.vertices, mesh.triangles)
-        corners = mesh.vertices[mesh.triangles].astype(np.float64)
-        texels = mesh.texels[mesh.triangles].astype(np.float64)
+        self._crowd = scene.crowd
+        self._flat = _Stage.of(scene.mesh, scene.brightness)
         columns, rows = np.meshgrid(
             np.arange(intrinsics.width, dtype=np.float32), np.arange(intrinsics.height, dtype=np.float32)
         )
         self._pixels = np.stack([columns.ravel(), rows.ravel()], -1)
-        self._facts = _triangle_facts(corners, texels, scene.brightness[mesh.triangles])
 
-    def render(self, camera_to_world: NDArray[np.float64]) -> Rendering:
-        """Render the view from a pose, float64 [4, 4]."""
+    def render(self, camera_to_world: NDArray[np.float64], time: float = 0.0) -> Rendering:
+        """Render a view.
+
+        Args:
+            camera_to_world: The camera's pose, float64 [4, 4].
+            time: Seconds after the first image; only matters where people walk about.
+        """
+        stage = self._flat
+        if self._crowd is not None:
+            stage = stage.joined(_Stage.of(*self._crowd.at(time)))
         size = (self._intrinsics.height, self._intrinsics.width)
         pixels = self._pixels
         rotation = camera_to_world[:3, :3]
         directions = self._directions(pixels, rotation)
-        hits = self._cast(camera_to_world[:3, 3], directions)
+        hits = _cast(stage, camera_to_world[:3, 3], directions)
 
         depth = _scattered(hits.depth, hits.rays, len(pixels))
         surfaces = np.full(len(pixels), -1, np.int32)
-        surfaces[hits.rays] = self._mesh.surfaces[hits.triangles]
+        surfaces[hits.rays] = stage.surfaces[hits.triangles]
+        things = np.full(len(pixels), -1, np.int32)
+        things[hits.rays] = stage.things[hits.triangles]
         labels = np.full(len(pixels), LABEL_UNKNOWN, np.uint8)
-        labels[hits.rays] = self._mesh.labels[hits.triangles]
-        colours, normals, cosine = self._shade(hits, directions)
+        labels[hits.rays] = stage.labels[hits.triangles]
+        colours, normals, cosine = self._shade(stage, hits, directions)
         rgb = _scattered(colours, hits.rays, len(pixels))
         edges = np.flatnonzero(_edges(surfaces.reshape(size), depth.reshape(size)))
-        rgb[edges] = self._smooth_edges(camera_to_world, pixels[edges])
+        rgb[edges] = self._smooth_edges(stage, camera_to_world, pixels[edges])
         return Rendering(
             rgb=rgb.reshape(*size, 3),
             depth=depth.reshape(size),
@@ -98,7 +174,8 @@ class Renderer:
                 *size, 3
             ),
             cosine=_scattered(cosine, hits.rays, len(pixels)).reshape(size),
-            shining=_scattered(self._shining[hits.triangles], hits.rays, len(pixels)).reshape(size),
+            shining=_scattered(stage.shining[hits.triangles], hits.rays, len(pixels)).reshape(size),
+            things=things.reshape(size),
         )
 
     def _directions(self, pixels: NDArray[np.float32], rotation: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -109,21 +186,8 @@ class Renderer:
         right, down, forward = rotation.T.astype(np.float32)
         return x[:, None] * right + y[:, None] * down + forward
 
-    def _cast(self, origin: NDArray[np.float64], directions: NDArray[np.float32]) -> _Hits:
-        import open3d as o3d
-
-        rays = np.empty((len(directions), 6), np.float32)
-        rays[:, :3] = origin
-        rays[:, 3:] = directions
-        answer: dict[str, Any] = self._scene.cast_rays(o3d.core.Tensor(rays))
-        distance = answer["t_hit"].numpy()
-        hit = np.flatnonzero(np.isfinite(distance))
-        uv = answer["primitive_uvs"].numpy()[hit]
-        weights = np.concatenate([1 - uv.sum(axis=1, keepdims=True), uv], axis=1)
-        return _Hits(hit, answer["primitive_ids"].numpy()[hit].astype(np.int64), weights, distance[hit])
-
     def _shade(
-        self, hits: _Hits, directions: NDArray[np.float32], *, finest: bool = True
+        self, stage: _Stage, hits: _Hits, directions: NDArray[np.float32], *, finest: bool = True
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Colours, normals towards the camera in the world, and cosines between ray and normal.
 
@@ -135,13 +199,13 @@ class Renderer:
         for start in range(0, count, _PIECE):
             piece = slice(start, start + _PIECE)
             part = _Hits(hits.rays[piece], hits.triangles[piece], hits.weights[piece], hits.depth[piece])
-            colours[piece], normals[piece], cosine[piece] = self._shade_piece(part, directions, finest)
+            colours[piece], normals[piece], cosine[piece] = self._shade_piece(stage, part, directions, finest)
         return colours, normals, cosine
 
     def _shade_piece(
-        self, hits: _Hits, directions: NDArray[np.float32], finest: bool
+        self, stage: _Stage, hits: _Hits, directions: NDArray[np.float32], finest: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        facts = self._facts.take(hits.triangles, axis=0)
+        facts = stage.facts.take(hits.triangles, axis=0)
         values = np.einsum("nk,nkc->nc", hits.weights, facts[:, _CORNERS].reshape(-1, 3, 5))
         view = directions.take(hits.rays, axis=0)
         normals = facts[:, _NORMAL]
@@ -159,7 +223,7 @@ class Renderer:
         area = facts[:, _DENSITY] * across * across / cosine
         width = area / np.maximum(np.hypot(long_axis[:, 0], long_axis[:, 1]), np.sqrt(area))
         colours = self._atlas.sample(
-            self._mesh.textures[hits.triangles],
+            stage.textures[hits.triangles],
             values[:, :2],
             long_axis,
             width.astype(np.float32, copy=False),
@@ -168,16 +232,30 @@ class Renderer:
         return colours * values[:, 2:], normals, cosine
 
     def _smooth_edges(
-        self, camera_to_world: NDArray[np.float64], pixels: NDArray[np.float32]
+        self, stage: _Stage, camera_to_world: NDArray[np.float64], pixels: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Pixels on the border between surfaces, each averaged over four rays, float32 [N, 3]."""
         spread = (pixels[:, None] + _EDGE_RAYS).reshape(-1, 2)
         directions = self._directions(spread, camera_to_world[:3, :3])
-        hits = self._cast(camera_to_world[:3, 3], directions)
+        hits = _cast(stage, camera_to_world[:3, 3], directions)
         colours = np.zeros((len(spread), 3), np.float32)
         # Four rays average more than the finest filter would.
-        colours[hits.rays] = self._shade(hits, directions, finest=False)[0]
+        colours[hits.rays] = self._shade(stage, hits, directions, finest=False)[0]
         return colours.reshape(-1, len(_EDGE_RAYS), 3).mean(axis=1)
+
+
+def _answer(scene: Any, rays: Any) -> tuple[NDArray[np.float32], NDArray[np.uint32], NDArray[np.float32]]:
+    """Distance (infinite where nothing is hit), triangle and barycentric coordinates for every ray."""
+    answer: dict[str, Any] = scene.cast_rays(rays)
+    return answer["t_hit"].numpy(), answer["primitive_ids"].numpy(), answer["primitive_uvs"].numpy()
+
+
+def _cast(stage: _Stage, origin: NDArray[np.float64], directions: NDArray[np.float32]) -> _Hits:
+    """What rays from one point hit."""
+    rays = np.empty((len(directions), 6), np.float32)
+    rays[:, :3] = origin
+    rays[:, 3:] = directions
+    return stage.cast(rays)
 
 
 def _dot(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,9 +1,13 @@
-"""What real sensors do to ideal images: exposure, noise, and the faults of structured-light depth."""
+"""What sensors and networks do to ideal images: exposure, noise, faults of depth and labels, outages."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sequences.model import Intrinsics
+from sequences.model import LABEL_UNKNOWN, Intrinsics
+from sequences.synthetic.labels import Nyu40
 from sequences.synthetic.parameters import SensorEffects
 from sequences.synthetic.randomness import Part, generator
 from sequences.synthetic.render import Rendering
@@ -12,6 +16,16 @@ _GAMMA = 2.2
 _DEPTH_SENSOR_WIDTH = 640
 # Cosine between ray and surface below which the pattern is smeared beyond recognition.
 _GRAZING_COSINE = 0.14
+# How much of a slow wave of the depth scale passes by during a sequence: enough to reach one extreme at
+# least, and not a whole one, or start and end would agree.
+_SCALE_WAVES = 0.75
+# Relative noise turns no depth into less than this part of it.
+_LEAST_DEPTH_FACTOR = 0.1
+# Standard deviation of the Gaussian that blobs of wrong labels are cut from, part of the image's width.
+_BLOB_SIZE = 0.02
+# What an image looks like without light: a level above zero, and noise.
+_DARK_LEVEL = 12.0
+_DARK_NOISE = 2.5
 
 
 def exposure_factor(effects: SensorEffects, seed: int, time: float) -> float:
@@ -105,3 +119,98 @@ def _in_projector_shadow(depth: NDArray[np.float32], focal_baseline: float, widt
     furthest = np.maximum.accumulate(projector_column, axis=1)
     # Half a pixel of leave, or every slanted surface would have holes.
     return projector_column < furthest - np.float32(0.5)
+
+
+def network_depth(
+    depth: NDArray[np.float32], effects: SensorEffects, seed: int, index: int, part: float
+) -> NDArray[np.float32]:
+    """Depth with the faults of a network: a wrong scale, which may drift, and noise alike among neighbours.
+
+    Args:
+        depth: float32 [H, W], metres, 0 where unknown.
+        effects: Scale and relative noise.
+        seed: Of the sequence.
+        index: Of the frame.
+        part: Of the sequence that has passed, 0 to 1.
+    """
+    factor = np.float32(depth_scale(effects, seed, part))
+    if effects.depth_relative_noise > 0:
+        rng = generator(seed, Part.DEPTH_NETWORK, index)
+        noise = _smooth_noise(rng, depth.shape, effects.depth_relative_noise_px)
+        relative = 1 + np.float32(effects.depth_relative_noise) * noise
+        return depth * (factor * np.maximum(relative, np.float32(_LEAST_DEPTH_FACTOR)))
+    return depth if factor == 1 else depth * factor
+
+
+def depth_scale(effects: SensorEffects, seed: int, part: float) -> float:
+    """What depth is multiplied with when a part of the sequence, 0 to 1, has passed."""
+    if effects.depth_scale_drift == 0:
+        return effects.depth_scale
+    shift = generator(seed, Part.DEPTH_SCALE).uniform()
+    wave = float(np.sin(2 * np.pi * (_SCALE_WAVES * part + shift)))
+    return effects.depth_scale * (1 + effects.depth_scale_drift * wave)
+
+
+def label_image(
+    labels: NDArray[np.uint8], effects: SensorEffects, seed: int, index: int
+) -> NDArray[np.uint8]:
+    """Labels with blobs of wrong ones, uint8 [H, W].
+
+    Args:
+        labels: uint8 [H, W], right.
+        effects: The share of wrong labels.
+        seed: Of the sequence.
+        index: Of the frame.
+    """
+    if effects.label_noise == 0:
+        return labels
+    rng = generator(seed, Part.LABELS, index)
+    field = _smooth_noise(rng, labels.shape, _BLOB_SIZE * labels.shape[1])
+    wrong = field < np.quantile(field, effects.label_noise)
+    count, blobs = cv2.connectedComponents(wrong.astype(np.uint8))
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        classes = np.array(list(Nyu40), np.uint8)
+    # Two classes for every blob: the second one is for those of its pixels of which the first is right.
+    choices = rng.integers(len(classes), size=count)
+    others = (choices + rng.integers(1, len(classes), size=count)) % len(classes)
+    first, second = classes[choices][blobs], classes[others][blobs]
+    return np.where(wrong, np.where(first == labels, second, first), labels)
+
+
+def is_lost(effects: SensorEffects, time: float) -> bool:
+    """Whether image and depth are unusable at a time in seconds after the first image."""
+    return any(outage.covers(time) for outage in effects.outages)
+
+
+def lost_images(
+    size: tuple[int, int], effects: SensorEffects, seed: int, index: int, time: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
+    """What image, depth and labels are during an outage: noise in the dark, nothing, and unknown.
+
+    Args:
+        size: Rows and columns.
+        effects: Exposure drift and noise.
+        seed: Of the sequence.
+        index: Of the frame.
+        time: Of the frame, seconds after the first.
+
+    Returns:
+        uint8 [H, W, 3], float32 [H, W] of zeros, uint8 [H, W] of 255.
+    """
+    noisy = replace(effects, image_noise=max(effects.image_noise, _DARK_NOISE))
+    dark = np.full((*size, 3), _DARK_LEVEL, np.float32)
+    image = camera_image(dark, noisy, seed, index, time)
+    return image, np.zeros(size, np.float32), np.full(size, LABEL_UNKNOWN, np.uint8)
+
+
+def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> NDArray[np.float32]:
+    """Normal noise of unit variance, smoothed with a Gaussian of ``spread`` pixels, float32 [H, W]."""
+    reach = int(np.ceil(3 * spread))
+    # Wider than needed, so that the border is as smooth as the rest.
+    white = rng.standard_normal([side + 2 * reach for side in shape], dtype=np.float32)
+    if reach == 0:
+        return white
+    kernel = cv2.getGaussianKernel(2 * reach + 1, spread, cv2.CV_32F)
+    smooth = cv2.sepFilter2D(white, cv2.CV_32F, kernel, kernel)[reach:-reach, reach:-reach]
+    return smooth / np.float32(np.sum(kernel**2))

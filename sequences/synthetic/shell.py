@@ -1,6 +1,7 @@
 """The shell of a flat: floors, ceilings, walls with their doors and windows, ceiling lamps, curtains."""
 
 import math
+from contextlib import AbstractContextManager
 from itertools import pairwise
 
 import numpy as np
@@ -50,6 +51,11 @@ def wall_placement(wall: Wall, along: float, away: float = 0.0, z: float = 0.0) 
     return Placement(float(x), float(y), z, math.atan2(wall.inward[1], wall.inward[0]) - math.pi / 2)
 
 
+def doorway_thing(shop: Workshop, opening: Opening) -> AbstractContextManager[None]:
+    """The door that both sides of a doorway, what is between them, and the leaf make together."""
+    return shop.mesh.thing(Nyu40.DOOR, ("doorway", opening.doorway))
+
+
 def _corner(wall: Wall, along: float, height: float, away: float = 0.0) -> NDArray[np.float64]:
     return np.append(wall.point(along, away), height)
 
@@ -68,7 +74,7 @@ def _floor_and_ceiling(shop: Workshop, room: Room, height: float) -> None:
 def _ceiling_lamp(shop: Workshop, room: Room, height: float) -> None:
     x, y = room.centre
     profile = [(0.05, height - 0.02), (0.24, height - 0.09), (0.2, height - 0.14), (0.0, height - 0.16)]
-    with shop.mesh.placed(Placement(float(x), float(y))):
+    with shop.mesh.placed(Placement(float(x), float(y))), shop.mesh.thing(Nyu40.LAMP):
         shop.mesh.lathe([(0.05, height), (0.05, height - 0.02)], shop.materials.dark_metal(), Nyu40.LAMP)
         shop.mesh.lathe(profile, shop.materials.shade(), Nyu40.LAMP, emission=1.08)
     for angle in np.linspace(0, 2 * np.pi, 4, endpoint=False):
@@ -95,10 +101,13 @@ def _wall(shop: Workshop, wall: Wall, height: float, material: Material) -> None
     for opening in wall.openings:
         if opening.kind is OpeningKind.WINDOW:
             _window(shop, wall, opening, height)
+        elif opening.kind is OpeningKind.DOORWAY:
+            with doorway_thing(shop, opening):
+                _door_frame(shop, wall, opening)
         else:
-            _door_frame(shop, wall, opening)
-        if opening.kind is OpeningKind.CLOSED_DOOR:
-            _closed_door(shop, wall, opening)
+            with shop.mesh.thing(Nyu40.DOOR):
+                _door_frame(shop, wall, opening)
+                _closed_door(shop, wall, opening)
 
 
 def _skirting(shop: Workshop, wall: Wall) -> None:
@@ -160,8 +169,10 @@ def _reveal(
 
 
 def _threshold(shop: Workshop, half: float, depth: float) -> None:
-    """The floor in a doorway."""
-    shop.mesh.quad((-half, 0, 0), (2 * half, 0, 0), (0, -depth, 0), shop.materials.wood(), Nyu40.FLOOR)
+    """The floor in a doorway, which is no part of the door."""
+    wood = shop.materials.wood()
+    with shop.mesh.thing(None):
+        shop.mesh.quad((-half, 0, 0), (2 * half, 0, 0), (0, -depth, 0), wood, Nyu40.FLOOR)
 
 
 def _passage(shop: Workshop, plan: FloorPlan, room: int, centre: NDArray[np.float64]) -> None:
@@ -170,7 +181,7 @@ def _passage(shop: Workshop, plan: FloorPlan, room: int, centre: NDArray[np.floa
     opening = min(wall.openings, key=lambda opening: abs(opening.centre - wall.along(centre)))
     half, thickness, top = (opening.right - opening.left) / 2, WALL_THICKNESS, opening.top
     lacquer = shop.materials.lacquer()
-    with shop.mesh.placed(wall_placement(wall, opening.centre)):
+    with shop.mesh.placed(wall_placement(wall, opening.centre)), doorway_thing(shop, opening):
         _reveal(shop, half, (0.0, top), thickness, lacquer, Nyu40.DOOR)
         _threshold(shop, half, thickness)
 
@@ -183,7 +194,7 @@ def _window(shop: Workshop, wall: Wall, opening: Opening, ceiling: float) -> Non
     high = top - bottom
     view = shop.materials.view(2 * half, high)
     whole = (0.0, 0.0, float(view.width), float(view.height))
-    with shop.mesh.placed(wall_placement(wall, opening.centre)):
+    with shop.mesh.placed(wall_placement(wall, opening.centre)), shop.mesh.thing(Nyu40.WINDOW):
         _reveal(shop, half, (bottom, top), depth, lacquer, Nyu40.WINDOW)
         shop.mesh.box(
             (-half - 0.06, -depth, bottom - 0.03), (half + 0.06, 0.06, bottom), lacquer, Nyu40.WINDOW
@@ -207,7 +218,8 @@ def _window(shop: Workshop, wall: Wall, opening: Opening, ceiling: float) -> Non
                 position = shop.mesh.to_world((float(x), -0.02, float(z)))
                 normal = np.append(wall.inward, 0.0)
                 shop.lights.append(Light(position, _WINDOW_POWER * half * high / 12 * _DAYLIGHT, normal))
-        _curtains(shop, half, min(top + 0.2, ceiling - 0.05))
+        with shop.mesh.thing(Nyu40.CURTAIN):
+            _curtains(shop, half, min(top + 0.2, ceiling - 0.05))
 
 
 def _curtains(shop: Workshop, half: float, top: float) -> None:

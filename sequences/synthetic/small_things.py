@@ -1,6 +1,7 @@
 """Small things that stand on furniture: papers, cartons, vases, books, photographs, screens, lamps.
 
-Each is built in the frame of what it stands on; see ``sequences.synthetic.furniture`` for the axes.
+Each is a thing of its own unless it says otherwise, built in the frame of what it stands on; see
+``sequences.synthetic.furniture`` for the axes.
 """
 
 import numpy as np
@@ -23,14 +24,17 @@ def papers(shop: Workshop) -> None:
     """A sheet of print on a thin pile."""
     sheet = shop.materials.paper()
     region = (0.0, 0.0, float(sheet.width), float(sheet.height))
-    shop.mesh.box((-0.105, -0.148, 0.0), (0.105, 0.148, 0.012), sheet, Nyu40.PAPER)
-    shop.mesh.quad((-0.105, 0.148, 0.016), (0.21, 0, 0), (0, -0.296, 0), sheet, Nyu40.PAPER, region=region)
+    corner, right, down = (-0.105, 0.148, 0.016), (0.21, 0, 0), (0, -0.296, 0)
+    with shop.mesh.thing(Nyu40.PAPER):
+        shop.mesh.box((-0.105, -0.148, 0.0), (0.105, 0.148, 0.012), sheet, Nyu40.PAPER)
+        shop.mesh.quad(corner, right, down, sheet, Nyu40.PAPER, region=region)
 
 
 def carton(shop: Workshop) -> None:
     """A small printed box."""
     w, d, h = shop.rng.uniform((0.1, 0.06, 0.12), (0.2, 0.12, 0.28))
-    shop.mesh.box((-w / 2, -d / 2, 0.0), (w / 2, d / 2, h), shop.materials.carton(), Nyu40.BOX)
+    with shop.mesh.thing(Nyu40.BOX):
+        shop.mesh.box((-w / 2, -d / 2, 0.0), (w / 2, d / 2, h), shop.materials.carton(), Nyu40.BOX)
 
 
 def vase(shop: Workshop) -> None:
@@ -38,11 +42,18 @@ def vase(shop: Workshop) -> None:
     h, r = shop.rng.uniform(0.16, 0.3), shop.rng.uniform(0.045, 0.075)
     profile = [(0.55 * r, h), (0.45 * r, 0.85 * h), (r, 0.45 * h), (0.8 * r, 0.15 * h), (0.55 * r, 0.0)]
     material = shop.materials.stone() if shop.rng.uniform() < 0.5 else shop.materials.cloth()
-    shop.mesh.lathe(profile, material, Nyu40.OTHER_PROP)
+    with shop.mesh.thing(Nyu40.OTHER_PROP):
+        shop.mesh.lathe(profile, material, Nyu40.OTHER_PROP)
 
 
 def book_pile(shop: Workshop) -> None:
     """A few books lying on each other."""
+    with shop.mesh.thing(Nyu40.BOOKS):
+        lying_books(shop)
+
+
+def lying_books(shop: Workshop) -> None:
+    """A few books lying on each other; part of the thing that they are among."""
     sheet, spines = shop.materials.book_spines()
     z = 0.0
     for _ in range(int(shop.rng.integers(2, 6))):
@@ -58,19 +69,16 @@ def framed_photograph(shop: Workshop) -> None:
     picture = shop.materials.picture()
     width = 0.2
     height = width * picture.height / picture.width
-    shop.mesh.box(
-        (-width / 2 - 0.015, -0.02, 0),
-        (width / 2 + 0.015, 0, height + 0.03),
-        shop.materials.wood(),
-        Nyu40.PICTURE,
-    )
+    w, top = width / 2 + 0.015, height + 0.03
     region = (0.0, 0.0, float(picture.width), float(picture.height))
     corner = (width / 2, 0.003, height + 0.015)
-    shop.mesh.quad(corner, (-width, 0, 0), (0, 0, -height), picture, Nyu40.PICTURE, region=region)
+    with shop.mesh.thing(Nyu40.PICTURE):
+        shop.mesh.box((-w, -0.02, 0), (w, 0, top), shop.materials.wood(), Nyu40.PICTURE)
+        shop.mesh.quad(corner, (-width, 0, 0), (0, 0, -height), picture, Nyu40.PICTURE, region=region)
 
 
 def screen(shop: Workshop, width: float, height: float, bottom: float, image: Material, label: int) -> None:
-    """A flat screen that shows an image, facing +y."""
+    """A flat screen that shows an image, facing +y; part of the thing that it stands on."""
     dark = shop.materials.dark_metal()
     shop.mesh.box((-width / 2, 0.0, bottom), (width / 2, 0.035, bottom + height), dark, label)
     region = (0.0, 0.0, float(image.width), float(image.height))
@@ -88,14 +96,15 @@ def screen(shop: Workshop, width: float, height: float, bottom: float, image: Ma
 def table_lamp(shop: Workshop, x: float, y: float, z: float) -> None:
     """A lamp with a stone foot, standing at (x, y, z)."""
     profile = [(0.012, z + 0.24), (0.012, z + 0.12), (0.055, z + 0.07), (0.06, z + 0.01), (0.06, z)]
-    shop.mesh.lathe(profile, shop.materials.stone(), Nyu40.LAMP, centre=(x, y))
-    lamp_shade(shop, x, y, z + 0.2, 0.12, 0.18, 0.9)
+    with shop.mesh.thing(Nyu40.LAMP):
+        shop.mesh.lathe(profile, shop.materials.stone(), Nyu40.LAMP, centre=(x, y))
+        lamp_shade(shop, x, y, z + 0.2, 0.12, 0.18, 0.9)
 
 
 def lamp_shade(
     shop: Workshop, x: float, y: float, bottom: float, radius: float, height: float, power: float
 ) -> None:
-    """A shining shade around a light of the given power at one metre."""
+    """A shining shade around a light of the given power at one metre; part of the lamp it belongs to."""
     profile = [(0.62 * radius, bottom + height), (radius, bottom)]
     shop.mesh.lathe(profile, shop.materials.shade(), Nyu40.LAMP, centre=(x, y), emission=1.02)
     position = shop.mesh.to_world((x, y, bottom + height * 0.6))

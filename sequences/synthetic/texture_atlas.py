@@ -46,6 +46,15 @@ class TextureAtlas:
         regions = np.concatenate([sizes, origins], axis=1).astype(np.float32)
         return cls(sheet, regions, sizes[::_LEVELS].astype(np.float32))
 
+    def joined(self, other: "TextureAtlas") -> "TextureAtlas":
+        """Both atlases in one; this one's textures come first and are sampled as before, bit for bit."""
+        below = np.array([0, 0, 0, len(self.sheet)], np.float32)
+        return TextureAtlas(
+            np.concatenate([self.sheet, other.sheet]),
+            np.concatenate([self.regions, other.regions + below]),
+            np.concatenate([self.sizes, other.sizes]),
+        )
+
     def sample(
         self,
         textures: NDArray[np.int32],

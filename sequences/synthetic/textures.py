@@ -193,6 +193,22 @@ def fabric(rng: np.random.Generator, height: int, width: int, base: Colour) -> I
     return _as_image(image * (1 + 0.05 * weave + 0.05 * _cloud(rng, height, width, 90))[..., None])
 
 
+def bold_print(rng: np.random.Generator, height: int, width: int, base: Colour) -> Image:
+    """Cloth strewn with figures and letters, light and dark: what a feature detector prefers to all else."""
+    image = _as_image(_plain(height, width, base))
+    inks = [colour(rng, (0, 1), (0.2, 1.0), (0.05, 0.3)) for _ in range(2)]
+    inks += [colour(rng, (0, 1), (0.0, 0.5), (0.9, 1.0)) for _ in range(2)]
+    for centre in _scatter(rng, height, width, 22):
+        ink = inks[rng.integers(len(inks))]
+        if rng.uniform() < 0.3:
+            x, y = (int(value) for value in centre)
+            _write(rng, image, x, y, rng.uniform(0.5, 1.0), int(rng.integers(1, 4)), ink)
+        else:
+            polygon = _blossom(rng, centre, rng.uniform(5, 13))
+            cv2.fillPoly(image, [polygon], ink, cv2.LINE_AA, shift=4)
+    return _as_image(image * (1 + 0.05 * _cloud(rng, height, width, 90))[..., None])
+
+
 def rug(rng: np.random.Generator, height: int, width: int, base: Colour) -> Image:
     """A carpet: borders within borders around a field of irregular figures."""
     image = _as_image(_plain(height, width, base))

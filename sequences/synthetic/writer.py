@@ -24,18 +24,19 @@ from sequences.imu_files import CALIBRATION_FILE as IMU_CALIBRATION_FILE
 from sequences.imu_files import COLUMNS as IMU_COLUMNS
 from sequences.imu_files import SAMPLES_FILE
 from sequences.model import NANOSECONDS_PER_SECOND, ImuCalibration, ImuSamples, Intrinsics
+from sequences.scene_truth_file import MESH_FILE, write_scene_truth
 from sequences.synthetic import imu, sensor_effects
+from sequences.synthetic.labels import LABEL_SPACE
 from sequences.synthetic.parameters import GENERATOR_VERSION, SyntheticParameters
 from sequences.synthetic.randomness import Part, generator
 from sequences.synthetic.render import Renderer, Rendering
 from sequences.synthetic.scene import Scene, build_scene
 from sequences.synthetic.scene_mesh_file import write_scene_mesh
+from sequences.synthetic.scene_truth import scene_truth
 from sequences.timestamps import nanoseconds_to_seconds_text
 from sequences.tum import DEPTH_LIST, GROUND_TRUTH_FILE, LABEL_SPACE_FILE, LABELS_FOLDER, RGB_LIST
 
 GENERATOR_FILE = "generator.yaml"
-MESH_FILE = "mesh.ply"
-LABEL_SPACE = "nyu40"
 _DEPTH_SCALE = 5000
 # An arbitrary start that is not zero: some tools take zero for "no time stamp".
 _START_NS = 100 * NANOSECONDS_PER_SECOND
@@ -111,7 +112,7 @@ def _write_sequence(parameters: SyntheticParameters, directory: Path, progress: 
     stems = [nanoseconds_to_seconds_text(int(timestamp)) for timestamp in timestamps_ns]
     for folder in ("rgb", "depth", LABELS_FOLDER, *(["normals"] if parameters.normals else [])):
         (directory / folder).mkdir()
-    _write_frames(
+    seen = _write_frames(
         parameters,
         scene,
         timestamps_ns,
@@ -126,6 +127,7 @@ def _write_sequence(parameters: SyntheticParameters, directory: Path, progress: 
     samples = imu.simulate(scene.path, parameters.imu, _START_NS, generator(parameters.seed, Part.IMU))
     _write_imu(directory, samples, imu.calibration(parameters.imu))
     write_scene_mesh(directory / MESH_FILE, scene)
+    write_scene_truth(scene_truth(scene, directory / MESH_FILE, seen))
     # Last, because it marks the sequence as complete.
     _write_record(directory, parameters)
 
@@ -143,8 +145,12 @@ def _write_frames(
     stems: list[str],
     directory: Path,
     report: Callable[[int], None],
-) -> None:
-    """Render and write all frames on a bounded number of threads; every frame depends on its index alone."""
+) -> NDArray[np.int64]:
+    """Render and write all frames on a bounded number of threads; every frame depends on its index alone.
+
+    Returns:
+        int64 [frames, things], how many pixels of a frame show a thing.
+    """
     renderer = Renderer(scene, parameters.intrinsics())
     times = (timestamps_ns - _START_NS) / NANOSECONDS_PER_SECOND
     with ThreadPoolExecutor(min(_MOST_RENDER_THREADS, os.cpu_count() or 1)) as pool:
@@ -155,12 +161,14 @@ def _write_frames(
             for index, stem in enumerate(stems)
         ]
         try:
+            seen = []
             for done, job in enumerate(jobs, start=1):
-                job.result()
+                seen.append(job.result())
                 report(done)
         finally:
             for job in jobs:
                 job.cancel()
+    return np.stack(seen)
 
 
 def _write_frame(
@@ -171,21 +179,31 @@ def _write_frame(
     time: float,
     stem: str,
     directory: Path,
-) -> None:
+) -> NDArray[np.int64]:
+    """Render and write one frame; returns how many pixels show each thing, int64 [things]."""
     effects, seed = parameters.effects, parameters.seed
-    rendering = renderer.render(scene.path.motion(np.array([time])).camera_to_world()[0])
-    rgb = rendering.rgb
-    if effects.motion_blur_renders > 1:
-        rgb = _blurred(scene, renderer, time, effects)
-    image = sensor_effects.camera_image(rgb, effects, seed, index, time)
-    depth = sensor_effects.depth_image(rendering, parameters.intrinsics(), effects, seed, index)
+    rendering = renderer.render(scene.path.motion(np.array([time])).camera_to_world()[0], time)
+    if sensor_effects.is_lost(effects, time):
+        size = rendering.labels.shape
+        image, depth, labels = sensor_effects.lost_images(size, effects, seed, index, time)
+        things = np.full(size, -1)
+    else:
+        rgb = rendering.rgb
+        if effects.motion_blur_renders > 1:
+            rgb = _blurred(scene, renderer, time, effects)
+        image = sensor_effects.camera_image(rgb, effects, seed, index, time)
+        depth = sensor_effects.depth_image(rendering, parameters.intrinsics(), effects, seed, index)
+        depth = sensor_effects.network_depth(depth, effects, seed, index, time / parameters.duration_s)
+        labels = sensor_effects.label_image(rendering.labels, effects, seed, index)
+        things = rendering.things
     scaled = np.rint(depth * _DEPTH_SCALE)
     depth_values = np.where(scaled > np.iinfo(np.uint16).max, 0, scaled).astype(np.uint16)
     _write_png(directory / "rgb" / f"{stem}.png", image[..., ::-1])
     _write_png(directory / "depth" / f"{stem}.png", depth_values)
-    _write_png(directory / LABELS_FOLDER / f"{stem}.png", rendering.labels)
+    _write_png(directory / LABELS_FOLDER / f"{stem}.png", labels)
     if parameters.normals:
         _write_png(directory / "normals" / f"{stem}.png", _coded_normals(rendering))
+    return np.bincount(things.ravel() + 1, minlength=len(scene.mesh.thing_labels) + 1)[1:]
 
 
 def _blurred(
@@ -194,7 +212,8 @@ def _blurred(
     """The mean of several renders while the shutter is open, centred on the time stamp."""
     half = effects.exposure_time_s / 2
     times = np.linspace(time - half, time + half, effects.motion_blur_renders)
-    total = sum(renderer.render(pose).rgb for pose in scene.path.motion(times).camera_to_world())
+    poses = scene.path.motion(times).camera_to_world()
+    total = sum(renderer.render(pose, float(when)).rgb for pose, when in zip(poses, times, strict=True))
     return np.asarray(total / np.float32(len(times)))
 
 

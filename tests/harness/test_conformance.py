@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from slam_test_backends import CurveAdapter, CurveBackend
+from slam_test_backends import CurveAdapter, CurveBackend, WitnessAdapter, WitnessBackend
 
 from adapters import client, messages, protocol
 from adapters.backend import BackendResult, TrackingResult, TrackingState, Trajectory
@@ -30,8 +30,32 @@ def outcome_of(check, adapter, tmp_path, monkeypatch=None):
 
 @pytest.mark.parametrize("check", CHECKS, ids=check_name)
 def test_a_backend_that_keeps_to_the_protocol_passes(check, tmp_path):
-    outcome = outcome_of(check, CurveAdapter(), tmp_path)
+    outcome = outcome_of(check, WitnessAdapter(), tmp_path)
     assert outcome.state is CheckState.PASSED, outcome.detail
+
+
+def test_labels_and_imu_samples_are_tried_on_backends_that_take_them(tmp_path):
+    adapter = WitnessAdapter()
+    bench = Bench(adapter, ProcessRuntime(), adapter.default_options, tmp_path)
+    _, answer = bench.run(bench.frames(4))
+    seen = answer.result.statistics
+    assert seen["label_space"] == "nyu40"
+    assert (seen["labels"], seen["labelled_frames"]) == ([1, 5, 31, 255], 4)
+    assert seen["imu_samples"] == 3 * 20, "20 samples a frame, none with the first"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("works with labels that say nothing", "it takes no labels"),
+        ("works without labels and imu", "it takes neither labels nor IMU samples"),
+        ("refuses imu samples out of order", "it takes no IMU samples"),
+        ("refuses labels that nobody explained", "it takes no labels"),
+    ],
+)
+def test_nothing_of_that_is_asked_of_other_backends(name, reason, tmp_path):
+    outcome = outcome_of(check_named(name), CurveAdapter(), tmp_path)
+    assert (outcome.state, outcome.detail) == (CheckState.NOT_APPLICABLE, reason)
 
 
 class RandomBackend(CurveBackend):
@@ -56,6 +80,32 @@ class CarelessBackend(CurveBackend):
 
 class CarelessAdapter(CurveAdapter):
     server = "test_conformance:CarelessBackend"
+
+
+class DemandingBackend(WitnessBackend):
+    """Cannot do without labels, nor with those it does not know."""
+
+    def track(self, frame):
+        names = {1: "wall", 5: "chair", 31: "person", 255: "unknown"}
+        seen = [names[label] for label in np.unique(frame.semantics).tolist()]
+        assert "wall" in seen
+        return super().track(frame)
+
+
+class DemandingAdapter(WitnessAdapter):
+    server = "test_conformance:DemandingBackend"
+
+
+class DividingBackend(CurveBackend):
+    """Divides by how much there is to see."""
+
+    def track(self, frame):
+        1 // int(np.ptp(frame.rgb))
+        return super().track(frame)
+
+
+class DividingAdapter(CurveAdapter):
+    server = "test_conformance:DividingBackend"
 
 
 class BlindBackend(CurveBackend):
@@ -130,6 +180,12 @@ class BoastfulAdapter(CurveAdapter):
     [
         (RandomAdapter(), "repeats itself when it says so", "two trajectories for the same frames"),
         (CarelessAdapter(), "ends clearly on black frames without depth", "ok on black frames"),
+        (CarelessAdapter(), "ends clearly on images without depth", "all depth is unknown"),
+        (DividingAdapter(), "ends clearly on a constant image", "ZeroDivisionError"),
+        (DividingAdapter(), "survives a sensor that fails for a moment", "ZeroDivisionError"),
+        (DemandingAdapter(), "works with labels that say nothing", "KeyError: 254"),
+        (DemandingAdapter(), "works without labels and imu", "KeyError"),
+        (DyingAdapter(), "refuses a clock that goes backwards", "no licence"),
         (BlindAdapter(), "gives live poses when it says so", "gave none with 8 tracked frames"),
         (ModestAdapter(), "gives live poses when it says so", "declares no live poses and gave 8"),
         (DyingAdapter(), "refuses images of another size", "no licence"),

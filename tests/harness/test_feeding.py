@@ -30,16 +30,16 @@ WIDTH, HEIGHT = 32, 24
 class CountedSequence(Sequence):
     """Makes its frames up and knows how many of them are alive."""
 
-    def __init__(self, frames, period_ns=PERIOD_NS):
+    def __init__(self, frames, period_ns=PERIOD_NS, begins_ns=0):
         self._info = SequenceInfo(
             name="counted",
             intrinsics=Intrinsics(30, 30, 15.5, 11.5, WIDTH, HEIGHT),
-            timestamps_ns=period_ns * np.arange(1, frames + 1),
+            timestamps_ns=begins_ns + period_ns * np.arange(1, frames + 1),
             has_depth=True,
         )
         self.alive = 0
         self.most_alive = 0
-        stamps = np.arange(0, frames * PERIOD_NS + 1, PERIOD_NS // 4)
+        stamps = begins_ns + np.arange(0, frames * PERIOD_NS + 1, PERIOD_NS // 4)
         self._imu = ImuSamples(stamps, np.zeros((len(stamps), 3)), np.ones((len(stamps), 3)))
 
     @property
@@ -117,11 +117,30 @@ def test_frames_arrive_in_order_with_depth_and_imu():
     assert [frame.index for frame in client.frames] == list(range(10))
     assert client.frames[0].imu is None, "before the first frame there is nothing to integrate from"
     for before, frame in zip(client.frames, client.frames[1:], strict=False):
-        seconds = frame.imu[:, 0]
-        assert len(seconds) == 4
-        assert before.timestamp_ns / 1e9 < seconds[0]
-        assert seconds[-1] == pytest.approx(frame.timestamp_ns / 1e9)
+        assert frame.imu_timestamps_ns[0] == before.timestamp_ns + PERIOD_NS // 4
+        assert frame.imu_timestamps_ns[-1] == frame.timestamp_ns
+        np.testing.assert_array_equal(frame.imu, 4 * [[0, 0, 0, 1, 1, 1]])
         assert frame.depth is not None
+
+
+def test_imu_samples_keep_every_nanosecond_of_their_stamps():
+    now_ns = 1_700_000_000_123_456_789
+    client = ListeningClient()
+    fed(CountedSequence(3, begins_ns=now_ns), client)
+    (_, frame, _) = client.frames
+    assert (frame.imu_timestamps_ns - now_ns).tolist() == [
+        PERIOD_NS * quarters // 4 for quarters in (5, 6, 7, 8)
+    ]
+
+
+def test_frames_that_were_dropped_leave_their_imu_samples_to_the_next_one_sent():
+    client = ListeningClient(seconds=0.05)
+    log = fed(CountedSequence(30), client, how=Feed.REALTIME)
+    assert log.dropped > 0
+    received = np.concatenate([frame.imu_timestamps_ns for frame in client.frames[1:]])
+    first, last = client.frames[0].timestamp_ns, client.frames[-1].timestamp_ns
+    step = PERIOD_NS // 4
+    np.testing.assert_array_equal(received, np.arange(first + step, last + 1, step))
 
 
 def test_a_slow_backend_is_handed_the_next_frame_ahead():

@@ -1,6 +1,7 @@
 """What a plan refuses, what it skips, and what an experiment with skipped trials comes to."""
 
 import pytest
+from silent_listener import Silent
 from slam_test_backends import CurveAdapter
 from slam_test_recordings import record_curve
 
@@ -11,27 +12,13 @@ from adapters.orbslam3 import OrbSlam3Adapter
 from harness.backends import BACKENDS
 from harness.configuration import make_configuration
 from harness.errors import ConfigurationError
-from harness.executor import Listener, LocalExecutor
+from harness.executor import LocalExecutor
 from harness.experiment import run_trials
 from harness.plan import plan_trials
 from harness.record import Status
 from harness.store import ExperimentDirectory
 from sequences.errors import SequenceError
 from sequences.reader import ReaderContext
-
-
-class Silent(Listener):
-    def resumed(self, records):
-        pass
-
-    def started(self, key):
-        pass
-
-    def progressed(self, key, progress):
-        pass
-
-    def ended(self, record):
-        pass
 
 
 @pytest.fixture

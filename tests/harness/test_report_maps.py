@@ -11,9 +11,10 @@ import pytest
 from experiments import TrialRecipe, build_experiment
 from room_sequence import CAMERA, DEPTH_SCALE, FRAMES, room_poses, write_room_sequence
 
+from harness.evaluation.surfaces import Surface, measure_distances
 from harness.report import write_report
 from harness.report.comparison import load_comparison
-from harness.report.fusion import DEPTH_LIMIT, DepthImage, Surface, fuse, measure_distances, voxel_length
+from harness.report.fusion import DEPTH_LIMIT, DepthImage, fuse, voxel_length
 from harness.report.map_frames import pose_frames, read_map_frames
 from harness.report.map_views import SurfaceRenderer, View, overview
 from harness.report.tracks import load_tracks
@@ -283,7 +284,8 @@ def test_mode_mono_has_no_map_and_says_so(room, context, tmp_path):
 
 
 def test_without_open3d_the_report_says_how_to_get_maps(room, context, tmp_path, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("harness.report.map") or "fusion" in name]:
+    ours = ("harness.report.map", "harness.report.fusion", "harness.evaluation.surfaces")
+    for name in [name for name in sys.modules if name.startswith(ours)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "open3d", None)
     files = write_report([build_experiment(tmp_path / "runs", [in_room(room)])], context=context)

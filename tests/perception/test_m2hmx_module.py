@@ -33,6 +33,10 @@ def predict(path, frame=FRAME, **options):
     return module.predict(frame)
 
 
+def announced(path, **options):
+    return create_module(ModuleChoice("m2hmx", str(path), options)).label_space(None)
+
+
 def refusal(path, load=False, **options):
     with pytest.raises(PerceptionError) as caught:
         module = create_module(ModuleChoice("m2hmx", None if path is None else str(path), options))
@@ -86,6 +90,7 @@ def test_depth_alone_needs_no_label_space(tmp_path):
     prediction = predict(written.path)
     assert prediction.semantics is None
     assert prediction.depth.shape == (120, 160)
+    assert announced(written.path) is None
     assert "no semantics" in refusal(written.path, label_space="nyud20")
 
 
@@ -93,6 +98,7 @@ def test_labels_are_mapped_to_the_label_space_that_is_asked_for(weights):
     own, grouped = predict(weights), predict(weights, label_space="nyud20")
     assert grouped.label_space == "nyud20"
     assert grouped.semantics.max() <= 20
+    assert (announced(weights), announced(weights, label_space="nyud20")) == ("nyu40", "nyud20")
     assert len(np.unique(grouped.semantics)) <= len(np.unique(own.semantics))
 
 

@@ -67,6 +67,7 @@ def test_both_modules_predict_the_same(exported):
     theirs = module("m2hmx", info.path, depth_scale=1.4, label_space="nyud20")
     ours = module("onnx", path, depth_scale=1.4, label_space="nyud20")
     assert ours.outputs(None) == theirs.outputs(None) == {"depth", "semantics", "normals", "edges"}
+    assert ours.label_space(None) == theirs.label_space(None) == "nyud20"
     expected, found = theirs.predict(FRAME), ours.predict(FRAME)
     for name in ("depth", "normals", "edges"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-4)
@@ -180,6 +181,12 @@ def write_graph(path, source="image", shape=(1, 3, 4, 6), result="depth", metada
 def test_a_file_of_anybodys_runs_when_it_has_the_contract(tmp_path):
     prediction = module("onnx", write_graph(tmp_path / "net.onnx")).predict(FRAME)
     assert prediction.depth.min() >= np.float32(0.1)
+
+
+def test_a_file_without_labels_announces_no_label_space_whatever_its_contract_says(tmp_path):
+    contract = CONTRACT.model_copy(update={"label_space": "nyu40"}).model_dump_json()
+    path = write_graph(tmp_path / "net.onnx", metadata={CONTRACT_KEY: contract})
+    assert module("onnx", path).label_space(None) is None
 
 
 def test_a_file_without_the_contract_is_refused(tmp_path):

@@ -180,6 +180,21 @@ def test_ground_truth_has_a_pose_of_the_path_at_every_frame(sequence):
     np.testing.assert_allclose(truth.positions, motion.positions, atol=1e-8)
 
 
+def test_what_was_seen_of_things_is_what_the_label_images_show(sequence):
+    truth = sequence.scene_truth()
+    assert truth is not None
+    assert truth.mesh_path.is_file()
+    labels = np.stack([frame.labels for frame in sequence])
+    for label in {entry.label for entry in truth.objects}:
+        entries = [entry for entry in truth.objects if entry.label == label]
+        assert sum(entry.pixels for entry in entries) == np.sum(labels == label)
+        shown = np.sum((labels == label).any(axis=(1, 2)))
+        assert max(entry.frames for entry in entries) <= shown
+        if len(entries) == 1:
+            assert entries[0].frames == shown
+    assert sum(entry.pixels > 0 for entry in truth.objects) >= 5
+
+
 def test_normals_are_written_when_asked_for(sequence, context):
     folder = context.cache_directory / "synthetic" / PARAMETERS.digest() / "normals"
     (first, *others) = sorted(folder.iterdir())

@@ -75,6 +75,18 @@ def test_speed_and_turn_rate_stay_within_their_limits():
     assert np.degrees(np.linalg.norm(motion.angular_velocities, axis=1)).max() < MAXIMUM_TURN_RATE_DEG
 
 
+def test_a_swaying_hand_accelerates_in_all_directions_about_the_same_path():
+    (_, still), (_, swaying) = (walk(5, rooms=2, hand_sway_m=sway) for sway in (0.0, 0.08))
+    times = np.linspace(0, still.duration, 3000)
+    motion, reference = swaying.motion(times), still.motion(times)
+    offset = motion.positions - reference.positions
+    np.testing.assert_allclose(np.abs(offset).max(axis=0), 0.08, rtol=0.01)
+    np.testing.assert_allclose(motion.rotations, reference.rotations)
+    assert (np.sqrt((motion.accelerations**2).mean(axis=0)) > 0.4).all()
+    # No two directions sway alike, or there would be one in which nothing moves.
+    assert np.linalg.svd(offset / np.sqrt(len(offset)), compute_uv=False).min() > 0.04
+
+
 def test_a_path_too_long_for_its_time_says_how_many_frames_it_needs():
     with pytest.raises(SequenceError, match=r"raise 'frames' to about (\d+)") as error:
         walk(3, rooms=4, frames=60)

@@ -1,5 +1,8 @@
 """Rendered synthetic scenes: geometry, labels, textures, and what sensors do to the images."""
 
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,6 +16,7 @@ from sequences.synthetic.parameters import SensorEffects, parameters_from_mappin
 from sequences.synthetic.ray_casting import ray_casting_scene
 from sequences.synthetic.render import Renderer
 from sequences.synthetic.scene import build_scene
+from sequences.synthetic.scene_truth import scene_truth
 from sequences.synthetic.texture_atlas import TextureAtlas
 
 PARAMETERS = parameters_from_mapping(
@@ -113,6 +117,46 @@ def test_normals_are_unit_vectors_that_face_the_camera_and_fit_the_depth(views):
     estimated /= np.linalg.norm(estimated, axis=-1, keepdims=True)
     agreement = np.abs(np.einsum("ijk,ijk->ij", estimated, view.normals[1:-1, 1:-1]))
     assert np.median(agreement) > 0.999
+
+
+def test_everything_but_floors_walls_and_ceilings_belongs_to_a_thing_of_its_label(scene):
+    mesh = scene.mesh
+    building = np.isin(mesh.labels, [Nyu40.WALL, Nyu40.FLOOR, Nyu40.CEILING])
+    np.testing.assert_array_equal(mesh.things < 0, building)
+    np.testing.assert_array_equal(np.array(mesh.thing_labels)[mesh.things[~building]], mesh.labels[~building])
+    assert set(mesh.things[~building]) == set(range(len(mesh.thing_labels)))
+
+
+def test_things_are_counted_and_measured_as_a_person_would(scene):
+    truth = scene_truth(scene, Path("mesh.ply"), np.zeros((1, len(scene.mesh.thing_labels)), np.int64))
+    count = Counter(entry.name for entry in truth.objects)
+    # Two doorways and the closed door of the first room; a ceiling lamp in each room, at least.
+    assert count["door"] == 3
+    assert count["lamp"] >= 2
+    assert count["window"] == count["curtain"]
+    sizes = {entry.name: np.sort((entry.maximum - entry.minimum)[:2]) for entry in truth.objects}
+    # One of each in this flat: a table with its legs, a chair with its back, a sofa with its cushions.
+    for name, size in {"table": (0.5, 0.9), "chair": (0.44, 0.44), "sofa": (0.9, 1.95)}.items():
+        assert count[name] == 1
+        np.testing.assert_allclose(sizes[name], size, atol=0.01)
+    assert sizes["pillow"].max() < 0.5
+    books = [entry for entry in truth.objects if entry.name == "books"]
+    for shelf in (entry for entry in truth.objects if entry.name == "bookshelf"):
+        assert 2 <= sum(_inside(row, shelf) for row in books) <= 6
+
+
+def _inside(entry, other):
+    return (entry.minimum >= other.minimum - 0.01).all() and (entry.maximum <= other.maximum + 0.01).all()
+
+
+def test_things_lie_in_their_rooms(scene):
+    truth = scene_truth(scene, Path("mesh.ply"), np.zeros((1, len(scene.mesh.thing_labels)), np.int64))
+    assert len(truth.rooms) == 2
+    # Doors and windows lie in the walls.
+    for entry in (entry for entry in truth.objects if entry.name not in ("door", "window")):
+        room = truth.rooms[entry.room]
+        assert (entry.minimum >= room.minimum - 0.02).all()
+        assert (entry.maximum <= room.maximum + 0.02).all()
 
 
 def test_effects_that_are_off_leave_images_as_they_are(views):

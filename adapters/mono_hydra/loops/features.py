@@ -34,6 +34,7 @@ class KeyframeFeatures:
         scales: float32 [N], size of the pyramid level's pixels in pixels of the image, from 1.
         surface: float32 [R, C, 3], the points seen at the middle of square cells of ``SURFACE_CELL`` pixels,
             in the camera's frame, metres; NaN where depth is unknown or steps.
+        inverse_depth_noise: Standard deviation of its inverse depth, 1/m.
     """
 
     keyframe: int
@@ -42,6 +43,7 @@ class KeyframeFeatures:
     points: NDArray[np.float32]
     scales: NDArray[np.float32]
     surface: NDArray[np.float32]
+    inverse_depth_noise: float
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -54,6 +56,7 @@ def extract_features(
     options: LoopOptions,
     masked: NDArray[np.bool_] | None = None,
     depth_options: OdometryOptions | None = None,
+    inverse_depth_noise: float = 0.0,
 ) -> KeyframeFeatures:
     """Finds the features of a keyframe, spread over the image.
 
@@ -66,6 +69,7 @@ def extract_features(
         options: How many features.
         masked: bool [H, W], pixels of things that move; neither features nor surface are taken from there.
         depth_options: Which depth is to be trusted; the odometry's.
+        inverse_depth_noise: Of the depth, 1/m; not less than ``loop_inverse_depth_noise`` is assumed.
     """
     gray = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)
     pixels, descriptors, scales = _detect(gray, options, masked)
@@ -74,7 +78,8 @@ def extract_features(
     points = _lift(depth, pixels, intrinsics, trusted)
     middles = _middles_of_cells(intrinsics)
     surface = _lift(depth, middles.reshape(-1, 2), intrinsics, trusted).reshape(*middles.shape[:2], 3)
-    return KeyframeFeatures(keyframe, pixels, descriptors, points, scales, surface)
+    noise = max(inverse_depth_noise, options.loop_inverse_depth_noise)
+    return KeyframeFeatures(keyframe, pixels, descriptors, points, scales, surface, noise)
 
 
 def _detect(

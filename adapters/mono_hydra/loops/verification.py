@@ -27,6 +27,8 @@ _UNGUIDED_PART = 0.4
 _SEARCH_RADIUS = 8.0
 _GRID = (8, 6)
 _NEAREST = 0.05
+# Parts of an image whose errors of depth have nothing to do with each other.
+_INDEPENDENT_PATCHES = 10
 _NO_MATCH = np.iinfo(np.uint16).max
 
 
@@ -95,9 +97,8 @@ def verify(
     agreement, overlap = _shared_surface(source, target, final.source_to_target, intrinsics, options)
     if count < options.loop_least_inliers or agreement < options.loop_least_depth_agreement:
         return None
-    common = np.diag(
-        [np.radians(options.loop_rotation_noise) ** 2] * 3 + [options.loop_translation_noise**2] * 3
-    )
+    translation, rotation = _common_noise(source, target, options)
+    common = np.diag([rotation**2] * 3 + [translation**2] * 3)
     return RelativePose(
         source.keyframe,
         target.keyframe,
@@ -107,6 +108,20 @@ def verify(
         ratio,
         overlap,
         final.reprojection_error,
+    )
+
+
+def _common_noise(
+    source: KeyframeFeatures, target: KeyframeFeatures, options: LoopOptions
+) -> tuple[float, float]:
+    """What many matches do not average out, metres and radians: neighbours share the error of their depth."""
+    depths = np.concatenate([source.points[:, 2], target.points[:, 2]])
+    depth = float(np.nanmedian(depths)) if np.isfinite(depths).any() else 1.0
+    noise = max(source.inverse_depth_noise, target.inverse_depth_noise)
+    shared = noise * depth**2 / np.sqrt(_INDEPENDENT_PATCHES)
+    return (
+        max(options.loop_translation_noise, shared),
+        max(float(np.radians(options.loop_rotation_noise)), shared / depth),
     )
 
 
@@ -199,7 +214,7 @@ def _align(
         _observations(source, rows, options),
         _observations(target, columns, options),
         intrinsics,
-        options.loop_inverse_depth_noise,
+        max(source.inverse_depth_noise, target.inverse_depth_noise),
     )
 
 

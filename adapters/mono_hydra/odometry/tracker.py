@@ -120,6 +120,11 @@ class RgbdInertialOdometry:
         self.keyframe_poses: list[NDArray[np.float64]] = []
 
     @property
+    def inverse_depth_noise(self) -> float:
+        """Standard deviation of inverse depth, as far as is known, 1/m."""
+        return self._window.noise.inverse_depth
+
+    @property
     def restarts(self) -> int:
         """How often tracking began afresh without knowing where."""
         return self._restarts

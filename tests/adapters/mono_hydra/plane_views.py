@@ -7,7 +7,7 @@ from adapters.backend import CameraIntrinsics
 from adapters.label_space import LabelClass, LabelRole, LabelSpace
 from adapters.mono_hydra.model import RgbdLabels
 
-INTRINSICS = CameraIntrinsics(fx=150.0, fy=150.0, cx=79.5, cy=59.5, width=160, height=120)
+INTRINSICS = CameraIntrinsics(fx=300.0, fy=300.0, cx=159.5, cy=119.5, width=320, height=240)
 FLOOR, WALL, CHAIR, PERSON = 2, 1, 5, 31
 LABEL_SPACE = LabelSpace(
     "test",

@@ -18,6 +18,7 @@ from plane_views import (
     pose,
 )
 
+from adapters.label_space import LabelClass, LabelRole, LabelSpace
 from adapters.mono_hydra.mapping.map_options import MapOptions
 from adapters.mono_hydra.mapping.semantic_map import SemanticMap
 from adapters.mono_hydra.model import LABEL_UNKNOWN
@@ -41,7 +42,7 @@ def random_poses(count, yaw_deg=0.0):
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("angle_deg", [0.0, 40.0, -65.0])
 def test_a_wall_seen_from_several_poses_is_where_it_is(angle_deg, stride):
-    semantic_map = new_map(map_stride=stride)
+    semantic_map = new_map(map_stride=stride, map_farthest_depth=4.0)
     normal = np.array([0.0, 0.0, 1.0])
     for camera_to_world in random_poses(8, angle_deg):
         semantic_map.integrate(frame(depth_of_plane(normal, 2.03, camera_to_world)), camera_to_world)
@@ -49,7 +50,8 @@ def test_a_wall_seen_from_several_poses_is_where_it_is(angle_deg, stride):
     errors = mesh.vertices @ normal - 2.03
     assert len(errors) > 200
     assert abs(errors.mean()) < 0.0015
-    assert np.percentile(np.abs(errors), 95) < 0.005
+    # A pixel of an oblique wall is as deep as half its footprint, unevenly.
+    assert np.percentile(np.abs(errors), 95) < 0.004 * stride
 
 
 def test_the_edges_of_what_an_image_shows_are_where_they_are():
@@ -57,10 +59,9 @@ def test_the_edges_of_what_an_image_shows_are_where_they_are():
     labels[:, INTRINSICS.width // 2 :] = CHAIR
     labels[: INTRINSICS.height // 2] = FLOOR
     semantic_map = new_map()
-    for camera_to_world in (pose(), pose(pitch_deg=0.0)):
-        semantic_map.integrate(frame(2.0, labels), camera_to_world)
+    semantic_map.integrate(frame(2.0, labels), pose())
     mesh = semantic_map.mesh()
-    # The middle of the image, between pixels 79 and 80, and 59 and 60, is on the optical axis.
+    # The middle of the image, between two pixels, is on the optical axis.
     x, y = mesh.vertices[:, 0], mesh.vertices[:, 1]
     expected = np.where(y < 0.0, FLOOR, np.where(x < 0.0, WALL, CHAIR))
     clear = (np.abs(x) > 0.03) & (np.abs(y) > 0.03)
@@ -70,9 +71,7 @@ def test_the_edges_of_what_an_image_shows_are_where_they_are():
 def test_normals_point_into_free_space_and_triangles_turn_with_them():
     semantic_map = new_map()
     camera_to_world = pose()
-    semantic_map.integrate(
-        frame(depth_of_plane([0.3, 0.0, 1.0], 2.0, camera_to_world)), camera_to_world
-    )
+    semantic_map.integrate(frame(depth_of_plane([0.3, 0.0, 1.0], 2.0, camera_to_world)), camera_to_world)
     mesh = semantic_map.mesh()
     to_camera = camera_to_world[:3, 3] - mesh.vertices
     assert np.mean((mesh.normals * to_camera).sum(axis=1) > 0.0) > 0.99
@@ -90,7 +89,9 @@ def test_labels_that_are_wrong_in_a_fifth_of_all_pixels_come_out_right():
         semantic_map.integrate(
             frame(depth_of_plane([0.0, 0.0, 1.0], 2.0, camera_to_world), labels), camera_to_world
         )
-    assert np.mean(semantic_map.mesh().labels == WALL) > 0.99
+    mesh = semantic_map.mesh()
+    seen_by_all = np.abs(mesh.vertices[:, :2]).max(axis=1) < 0.4
+    assert set(mesh.labels[seen_by_all]) == {WALL}
 
 
 def test_a_class_that_as_many_sights_speak_against_as_for_is_unknown():
@@ -117,9 +118,9 @@ def test_a_person_who_walks_through_leaves_nothing_behind():
     semantic_map = new_map()
     for step in range(6):
         depth, labels = np.full(SHAPE, 3.0), np.full(SHAPE, WALL)
-        person = np.s_[30:, 20 * step : 20 * step + 30]
+        first = 40 * step
         # The mask is narrower than the person, as masks of networks are.
-        depth[person], labels[32:, 20 * step + 3 : 20 * step + 27] = 1.5, PERSON
+        depth[60:, first : first + 60], labels[64:, first + 5 : first + 55] = 1.5, PERSON
         semantic_map.integrate(frame(depth, labels), pose())
     mesh = semantic_map.mesh()
     assert mesh.vertices[:, 2].min() > 2.9
@@ -129,7 +130,7 @@ def test_a_person_who_walks_through_leaves_nothing_behind():
 def test_what_is_later_seen_through_goes_away():
     semantic_map = new_map()
     depth = np.full(SHAPE, 3.0)
-    depth[40:80, 60:100] = 1.0
+    depth[80:160, 120:200] = 1.0
     semantic_map.integrate(frame(depth), pose())
     assert semantic_map.mesh().vertices[:, 2].min() < 1.1
     for _ in range(12):
@@ -173,7 +174,7 @@ def test_colours_are_averaged():
 def test_depth_out_of_range_is_not_mapped():
     semantic_map = new_map()
     depth = np.full(SHAPE, 9.0)
-    depth[:, :50], depth[:, 100:] = 2.0, 0.03
+    depth[:, :100], depth[:, 200:] = 2.0, 0.03
     semantic_map.integrate(frame(depth, WALL), pose())
     assert set(np.rint(semantic_map.mesh().vertices[:, 2] * 10)) == {20.0}
 
@@ -198,7 +199,7 @@ def test_an_empty_map_has_an_empty_mesh():
 
 
 def test_a_surface_with_too_little_weight_is_left_out():
-    semantic_map = new_map(map_least_weight=0.5)
+    semantic_map = new_map(map_least_weight=0.4)
     semantic_map.integrate(frame(2.0), pose())
     assert len(semantic_map.mesh().vertices) == 0
     semantic_map.integrate(frame(2.0), pose())
@@ -230,7 +231,7 @@ def test_clear_forgets_everything():
 def test_the_map_grows_with_what_is_seen():
     semantic_map = new_map(map_block_count=1)
     memory = [semantic_map.nbytes]
-    for yaw_deg in range(0, 360, 30):
+    for yaw_deg in range(0, 360, 90):
         semantic_map.integrate(frame(6.0, WALL if yaw_deg < 180 else CHAIR), pose(yaw_deg=yaw_deg))
         memory.append(semantic_map.nbytes)
     assert memory[0] < 100_000 < 5_000_000 < memory[-1]
@@ -243,10 +244,10 @@ def test_the_map_grows_with_what_is_seen():
 
 
 def test_more_classes_than_had_room_at_first_are_told_apart():
-    classes = tuple(type(LABEL_SPACE.classes[0])(id, f"c{id}", (0, 0, 0), LABEL_SPACE.classes[0].role) for id in range(30))
-    semantic_map = new_map(type(LABEL_SPACE)("many", classes))
-    for id in range(30):
-        semantic_map.integrate(frame(1.0, id), pose((3.0 * id, 0.0, 0.0)))
+    classes = tuple(LabelClass(id, f"class{id}", (0, 0, 0), LabelRole.OBJECT) for id in range(30))
+    semantic_map = new_map(LabelSpace("many", classes))
+    for label in range(30):
+        semantic_map.integrate(frame(1.0, label), pose((3.0 * label, 0.0, 0.0)))
     mesh = semantic_map.mesh()
     assert np.array_equal(mesh.labels, np.rint(mesh.vertices[:, 0] / 3.0))
 
@@ -262,7 +263,7 @@ def test_more_classes_than_had_room_at_first_are_told_apart():
         ({"map_stride": 0}, "map_stride must be from 1 to 8"),
         ({"map_full_weight_depth": -1.0}, "map_full_weight_depth must be above 0"),
         ({"map_least_weight": 65.0}, "map_least_weight must be at least 0 and below map_most_weight"),
-        ({"map_dynamic_margin": -1}, "map_dynamic_margin must be at least 0"),
+        ({"dynamic_margin": -1}, "dynamic_margin must be at least 0"),
         ({"map_block_count": 0}, "map_block_count must be at least 1"),
         ({"label_match_probability": 1.0}, "label_match_probability must be between 0.5 and 1"),
         ({"label_least_probability": 1.5}, "label_least_probability must be from 0 to 1"),
