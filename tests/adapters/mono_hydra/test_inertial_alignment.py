@@ -20,7 +20,9 @@ def stretch(count=16, scale=1.0, biases=NO_BIASES, noise_m=0.0):
         pose = camera_to_world(number * PERIOD_S)
         pose[:3, 3] = pose[:3, 3] * scale + random.normal(0.0, noise_m or 1e-12, 3)
         before = (number - 1) * PERIOD_S
-        keyposes.append(Keypose(pose, steps(before, before + PERIOD_S, biases) if number else np.zeros((0, 7))))
+        keyposes.append(
+            Keypose(pose, steps(before, before + PERIOD_S, biases) if number else np.zeros((0, 7)))
+        )
     return keyposes
 
 
@@ -52,7 +54,8 @@ def test_a_known_scale_stays_what_it_is():
 
 def test_a_camera_that_stands_still_does_not_tell_the_scale():
     still = [
-        Keypose(camera_to_world(0.0), np.tile([0.25 / 50, 0, 0, 0, 0, 0, GRAVITY], (50, 1))) for _ in range(10)
+        Keypose(camera_to_world(0.0), np.tile([0.25 / 50, 0, 0, 0, 0, 0, GRAVITY], (50, 1)))
+        for _ in range(10)
     ]
     alignment = align_with_imu(still, CALIBRATION, OPEN_SCALE)
     assert alignment is None or alignment.scale_deviation > 0.3
@@ -108,3 +111,17 @@ def test_the_scale_follows_its_measurements_and_is_smoothed_backwards():
     assert scale.deviation < 0.02
     # What came later corrects what was thought in the beginning.
     assert scale.at(np.array([0.0])) == pytest.approx([1.10], abs=0.01)
+
+
+def test_uncertain_measurements_near_one_leave_a_metric_scale_alone():
+    scale = ScaleFilter(prior=0.15, walk=0.002)
+    for time_s, found in ((2.0, 1.06), (6.0, 1.02), (14.0, 1.024), (21.0, 1.014)):
+        scale.add(ScaleMeasurement(time_s, found, 0.06))
+    assert scale.scale == pytest.approx(1.0, abs=0.01)
+    assert scale.at(np.array([10.0])) == pytest.approx([1.0], abs=0.01)
+
+
+def test_sure_measurements_away_from_one_are_believed_at_once():
+    scale = ScaleFilter(prior=0.15, walk=0.002)
+    scale.add(ScaleMeasurement(2.0, 1.09, 0.02))
+    assert scale.scale == pytest.approx(1.09, abs=0.01)
