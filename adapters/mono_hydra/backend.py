@@ -140,9 +140,7 @@ class MonoHydraBackend(Backend):
         first = max(0, len(known) - 2 * self._options.window_keyframes)
         poses = {number: known[number].copy() for number in range(first, len(known))}
         noise = self._odometry.inverse_depth_noise
-        self._back_end.send_keyframe(
-            NewKeyframe(result.keyframe, image, poses, result.links, for_map, noise)
-        )
+        self._back_end.send_keyframe(NewKeyframe(result.keyframe, image, poses, result.links, for_map, noise))
         return waited
 
     def _locate(self, frame: RgbdLabels) -> tuple[int, NDArray[np.float64]] | None:

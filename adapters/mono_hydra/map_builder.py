@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.label_space import LabelSpace
+from adapters.label_space import LabelRole, LabelSpace
 from adapters.mono_hydra.back_end_messages import BackEndSetup
+from adapters.mono_hydra.dynamic_labels import dynamic_mask
 from adapters.mono_hydra.keyframe_store import KeyframeStore
 from adapters.mono_hydra.mapping.mesh_file import write_mesh
 from adapters.mono_hydra.mapping.semantic_map import SemanticMap
@@ -37,6 +38,7 @@ class MapBuilder:
         self._options = options
         self._directory = setup.output_directory
         self._label_space = setup.label_space
+        self._dynamic = () if setup.label_space is None else setup.label_space.ids(LabelRole.DYNAMIC)
         self._clock = clock
         self._store = KeyframeStore(options.store_nearness, options.store_alignment, options.store_most_alike)
         self._map = SemanticMap(options, setup.intrinsics, setup.label_space)
@@ -104,7 +106,9 @@ class MapBuilder:
 
     def _integrate(self, keyframe: int, frame: RgbdLabels, pose: NDArray[np.float64]) -> None:
         self._map.integrate(frame, pose)
-        self._free_space.integrate(frame.depth, pose)
+        moving = dynamic_mask(frame.labels, self._dynamic, self._options.dynamic_margin)
+        depth = frame.depth if moving is None else np.where(moving, np.float32(0.0), frame.depth)
+        self._free_space.integrate(depth, pose)
         self._poses_in_map[keyframe] = pose.copy()
 
     def _rebuild(self, poses: NDArray[np.float64], scales: NDArray[np.float64]) -> None:

@@ -16,7 +16,6 @@ class MonoHydraOptions(OdometryOptions, LoopOptions, MapOptions, SceneGraphOptio
         loop_closure: Whether loops are looked for and closed.
         temporal_alignment: Whether predictions of past frames are fused into those of keyframes.
         semantic_map: Whether a map, a mesh and a scene graph are made.
-        dynamic_margin: Things that move are taken to reach so far beyond their labels, pixels.
         store_nearness: Keyframes nearer to each other than this ...
         store_alignment: ... with less than this between their directions (degrees) are alike;
         store_most_alike: so many alike ones are kept for the map.
@@ -30,7 +29,6 @@ class MonoHydraOptions(OdometryOptions, LoopOptions, MapOptions, SceneGraphOptio
     loop_closure: bool = True
     temporal_alignment: bool = False
     semantic_map: bool = True
-    dynamic_margin: int = 7
     store_nearness: float = 0.2
     store_alignment: float = 12.0
     store_most_alike: int = 3
@@ -49,5 +47,3 @@ class MonoHydraOptions(OdometryOptions, LoopOptions, MapOptions, SceneGraphOptio
         for name in ("store_most_alike", "graph_every", "waiting_keyframes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.dynamic_margin < 0:
-            raise ValueError(f"dynamic_margin must not be negative, got {self.dynamic_margin}")

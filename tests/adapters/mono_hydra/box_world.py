@@ -26,7 +26,7 @@ LABEL_SPACE = LabelSpace(
     ),
 )
 INTRINSICS = CameraIntrinsics(80.0, 80.0, 79.5, 59.5, 160, 120)
-OPTIONS = SceneGraphOptions(free_ray_stride=4)
+OPTIONS = SceneGraphOptions(free_ray_stride=4, free_voxel_size=0.1)
 
 HEIGHT = 2.5
 DOOR_HEIGHT = 2.05

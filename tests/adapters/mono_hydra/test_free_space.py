@@ -33,7 +33,7 @@ def test_rays_end_before_the_surface() -> None:
 
 
 def test_rays_are_not_followed_beyond_their_limit() -> None:
-    space = FreeSpace(SceneGraphOptions(free_ray_limit=2.0), INTRINSICS)
+    space = FreeSpace(SceneGraphOptions(free_ray_limit=2.0, free_voxel_size=0.1), INTRINSICS)
     space.integrate(wall_ahead(4.0), FORWARD)
     assert 1.8 <= space.voxels().bounds[1, 0] - 0.55 <= 2.1
 
@@ -68,7 +68,7 @@ def test_every_voxel_is_listed_once() -> None:
 
 
 def test_an_image_smaller_than_the_stride_still_has_a_ray() -> None:
-    space = FreeSpace(SceneGraphOptions(free_ray_stride=500), INTRINSICS)
+    space = FreeSpace(SceneGraphOptions(free_ray_stride=500, free_voxel_size=0.1), INTRINSICS)
     space.integrate(wall_ahead(2.0), FORWARD)
     assert len(space.voxels()) >= 15
 

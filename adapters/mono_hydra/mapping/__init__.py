@@ -1,0 +1,1 @@
+"""The map: RGB-D images with labels become a labelled mesh."""
