@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test install lint types imports clean
 
 demo: $(INSTALLED)
-	$(BIN)/harness run --seqs demo --perception sensor --backends orbslam3,rgbd-odometry; \
+	$(BIN)/harness run --seqs demo --perception sensor --backends orbslam3,rgbd-odometry,mono-hydra; \
 	code=$$?; $(BIN)/harness report && exit $$code
 
 test: $(INSTALLED)

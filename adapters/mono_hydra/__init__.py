@@ -27,7 +27,7 @@ def mono_hydra_capabilities() -> Capabilities:
         modes=(Mode.RGBD,),
         takes_semantics=True,
         takes_imu=True,
-        deterministic=False,
+        deterministic=True,
     )
 
 

@@ -27,7 +27,7 @@ class MonoHydraOptions(OdometryOptions, LoopOptions, MapOptions, SceneGraphOptio
     """
 
     loop_closure: bool = True
-    temporal_alignment: bool = False
+    temporal_alignment: bool = True
     semantic_map: bool = True
     store_nearness: float = 0.2
     store_alignment: float = 12.0

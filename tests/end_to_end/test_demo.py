@@ -16,7 +16,7 @@ from harness.environment import cache_directory
 
 HARNESS = Path(sys.executable).with_name("harness")
 EVO_APE = Path(sys.executable).with_name("evo_ape")
-REAL_BACKENDS = ["orbslam3", "rgbd-odometry"]
+REAL_BACKENDS = ["orbslam3", "rgbd-odometry", "mono-hydra"]
 RUN = [
     HARNESS,
     "run",
@@ -53,7 +53,7 @@ def test_every_trajectory_of_the_demo_is_scored_as_evo_scores_it(tmp_path):
         check=True,
     )
     records = sorted((tmp_path / "experiment").glob("trials/*/*/*/run-0/record.json"))
-    assert len(records) == 4
+    assert len(records) == 6
     for file in records:
         record = json.loads(file.read_text())
         assert record["status"] == "ok", record["reason"]
@@ -90,7 +90,8 @@ def test_the_real_recording_is_tracked_within_known_bounds(recorded_data, tmp_pa
     )
     (orbslam3,) = (tmp_path / "experiment").glob("trials/*/*/orbslam3/run-0/record.json")
     (odometry,) = (tmp_path / "experiment").glob("trials/*/*/rgbd-odometry/run-0/record.json")
-    for file, ate_m, coverage in ((orbslam3, 0.015, 0.99), (odometry, 0.05, 0.95)):
+    (hydra,) = (tmp_path / "experiment").glob("trials/*/*/mono-hydra/run-0/record.json")
+    for file, ate_m, coverage in ((orbslam3, 0.015, 0.99), (odometry, 0.05, 0.95), (hydra, 0.018, 1.0)):
         evaluation = json.loads(file.read_text())["evaluation"]
         assert evaluation["coverage"] >= coverage
         assert evaluation["final"]["ate_se3"]["rmse"] <= ate_m
