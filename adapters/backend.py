@@ -162,12 +162,14 @@ class BackendResult:
         keyframe_indices: Indices of the frames that were kept as keyframes.
         files: Names of the files written under the output directory.
         statistics: Numbers the backend wants in the record (loops closed, maps started); JSON-compatible.
+        other_processes_peak_bytes: Most memory that processes of the backend beside the server's own held.
     """
 
     trajectory: Trajectory
     keyframe_indices: tuple[int, ...] = ()
     files: tuple[str, ...] = ()
     statistics: dict[str, Any] = field(default_factory=dict)
+    other_processes_peak_bytes: int = 0
 
 
 class BackendInputError(Exception):

@@ -72,7 +72,7 @@ class Conversation:
             result = self._backend.finish()
             # ru_maxrss is in KiB on Linux.
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            return result_message(FinalAnswer(result, peak))
+            return result_message(FinalAnswer(result, peak + result.other_processes_peak_bytes))
         raise ProtocolViolationError(f"'{message.kind.value}' was not expected at this point")
 
     def _track(self, message: Message, request: StartRequest) -> Message:

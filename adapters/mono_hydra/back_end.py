@@ -1,5 +1,7 @@
 """Everything behind tracking: loops, the pose graph, the map, the scene graph."""
 
+import resource
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,12 +19,14 @@ from adapters.mono_hydra.keyframe_graph import KeyframeGraph
 from adapters.mono_hydra.loops.detector import LoopDetector
 from adapters.mono_hydra.loops.features import KeyframeFeatures, extract_features
 from adapters.mono_hydra.map_builder import MapBuilder
-from adapters.mono_hydra.model import RgbdLabels
+from adapters.mono_hydra.model import Anchor, Link, RgbdLabels
 from adapters.mono_hydra.stage_clock import StageClock
 from adapters.mono_hydra.upright import turn_upright, upward_by_cameras, upward_by_surfaces
 
 # A frame that is looked for is no keyframe.
 _NO_KEYFRAME = -1
+# The pose graph is solved again at the earliest when it has grown by one part in so many.
+_KEYFRAMES_A_SOLUTION = 20
 
 
 class BackEnd:
@@ -42,20 +46,23 @@ class BackEnd:
         self._builder = MapBuilder(setup, self._clock) if options.semantic_map else None
         space = setup.label_space
         self._dynamic = () if space is None else space.ids(LabelRole.DYNAMIC)
-        self._correction = np.eye(4)
         self._unsolved = 0
+        self._broken = False
         self._looped = False
 
     def take_keyframe(self, message: NewKeyframe) -> KeyframeDone:
         """Looks for loops, solves the pose graph where that is due, and takes the keyframe into the map."""
-        self._graph.add(message.keyframe, message.poses, message.linked)
-        changed = False
+        self._graph.add(message.keyframe, message.poses, message.link, message.anchor)
+        changed = message.anchor is not None
+        broken = message.link is Link.NONE and message.keyframe > 0
+        self._broken = self._broken or broken
         if self._options.loop_closure:
             self._close_loops(message)
-            changed = self._solve_if_due()
+            changed = self._solve_if_due() or changed
         if self._builder is not None and message.for_map:
             self._builder.take(message.keyframe, message.frame, self._graph.poses)
-        return KeyframeDone(message.keyframe, self._correction if changed else None)
+        connected = not self._broken or self._graph.is_connected_to_first(message.keyframe)
+        return KeyframeDone(message.keyframe, self._graph.correction if changed else None, connected)
 
     def idle(self) -> None:
         """Nobody asks for anything: the time to make the map anew where loops have moved it."""
@@ -65,24 +72,27 @@ class BackEnd:
     def locate(self, frame: RgbdLabels) -> Located:
         """Finds a frame among the keyframes."""
         if not self._options.loop_closure:
-            return Located()
+            return Located(None)
         with self._clock.stage("relocalisation"):
             found = self._detector.locate(self._features(frame, _NO_KEYFRAME, 0.0))
         if found is None:
-            return Located()
-        return Located(found.target, found.source_to_target)
+            return Located(None)
+        return Located(Anchor(found.target, found.source_to_target, found.covariance))
 
     def finish(self, message: Finish) -> Finished:
         """Solves everything to its end in metres with z up, makes the map anew, and writes it."""
         with self._clock.stage("final_pose_graph"):
             poses = self._graph.solve_final(message.poses, message.scales)
-        poses = self._upright(poses, message)
+        connected = self._graph.connected()
+        poses = self._upright(poses, connected, message)
         files: tuple[str, ...] = ()
         statistics = self._graph.statistics()
         if self._builder is not None and len(poses):
-            files, of_map = self._builder.finish(poses, message.scales)
+            files, of_map = self._builder.finish(poses, message.scales, connected)
             statistics |= of_map
-        return Finished(poses, files, {**statistics, "stage_ms": self._clock.summary()})
+        # ru_maxrss is in KiB on Linux.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return Finished(poses, connected, peak, files, {**statistics, "stage_ms": self._clock.summary()})
 
     def _features(self, frame: RgbdLabels, keyframe: int, noise: float) -> KeyframeFeatures:
         masked = dynamic_mask(frame.labels, self._dynamic, self._options.dynamic_margin)
@@ -101,22 +111,29 @@ class BackEnd:
 
     def _solve_if_due(self) -> bool:
         self._unsolved += 1
-        if not self._looped or self._unsolved < self._options.graph_every:
+        # A loop may be what ties a part to the rest.
+        patience = 1 if self._broken else self._options.graph_every
+        # Solving takes longer the larger the graph is; the larger it is, the less one keyframe changes.
+        patience = max(patience, len(self._graph.poses) // _KEYFRAMES_A_SOLUTION)
+        if not self._looped or self._unsolved < patience:
             return False
         with self._clock.stage("pose_graph"):
-            self._correction = self._graph.solve()
+            self._graph.solve()
         self._detector.update_poses(np.stack(self._graph.poses))
         self._unsolved, self._looped = 0, False
         return True
 
-    def _upright(self, poses: NDArray[np.float64], message: Finish) -> NDArray[np.float64]:
+    def _upright(
+        self, poses: NDArray[np.float64], connected: NDArray[np.bool_], message: Finish
+    ) -> NDArray[np.float64]:
         if not len(poses):
             return poses
-        if message.up is not None:
-            # The first keyframe stays where it is when the graph is solved, and with it the world's axes.
-            up = message.up
+        by_imu = [poses[number, :3, :3] @ up for number, up in message.upwards if connected[number]]
+        if by_imu:
+            mean = np.mean(by_imu, axis=0)
+            up = mean / np.linalg.norm(mean)
         else:
-            up = upward_by_cameras(poses)
+            up = upward_by_cameras(poses[connected])
             if self._builder is not None:
                 up = upward_by_surfaces(up, self._builder.normals())
         turn = np.eye(4)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from adapters.backend import CameraIntrinsics
 from adapters.label_space import LabelSpace
-from adapters.mono_hydra.model import RgbdLabels
+from adapters.mono_hydra.model import Anchor, Link, RgbdLabels
 from adapters.mono_hydra.options import MonoHydraOptions
 
 
@@ -40,7 +40,8 @@ class NewKeyframe:
         keyframe: Its number: they count from 0.
         frame: Its images; depth in the odometry's unit.
         poses: Camera to world of this and of earlier keyframes that have been refined, by number.
-        linked: Whether measurements tie it to the keyframe before.
+        link: What ties it to the keyframe before.
+        anchor: The keyframe it was recognised by when tracking was lost.
         for_map: Whether the map takes it in.
         inverse_depth_noise: Standard deviation of its inverse depth as the odometry knows it, 1/m.
     """
@@ -48,7 +49,8 @@ class NewKeyframe:
     keyframe: int
     frame: RgbdLabels
     poses: dict[int, NDArray[np.float64]]
-    linked: bool
+    link: Link
+    anchor: Anchor | None
     for_map: bool
     inverse_depth_noise: float
 
@@ -67,12 +69,17 @@ class Finish:
     Attributes:
         poses: float64 [K, 4, 4], camera to world of all keyframes by the odometry, in its unit.
         scales: float64 [K], units of the odometry per metre at each.
-        up: float64 [3], upwards in the odometry's world; None where no IMU has said so.
+        upwards: Numbers of keyframes, and upwards in their camera's frame, float64 [3], by the IMU.
     """
 
     poses: NDArray[np.float64]
     scales: NDArray[np.float64]
-    up: NDArray[np.float64] | None
+    upwards: tuple[tuple[int, NDArray[np.float64]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Everything is loaded."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +90,12 @@ class KeyframeDone:
         keyframe: Its number.
         correction: float64 [4, 4], takes the odometry's world to that of the closed loops; None when it has
             not changed.
+        connected: Whether measurements tie it to the first keyframe.
     """
 
     keyframe: int
     correction: NDArray[np.float64] | None
+    connected: bool
 
 
 @dataclass(frozen=True)
@@ -94,12 +103,10 @@ class Located:
     """Answer to :class:`Locate`.
 
     Attributes:
-        keyframe: The keyframe that shows the same place; None when there is none.
-        camera_to_keyframe: float64 [4, 4], takes points of the frame's camera to the keyframe's.
+        anchor: The keyframe that shows the same place; None when there is none.
     """
 
-    keyframe: int | None = None
-    camera_to_keyframe: NDArray[np.float64] | None = None
+    anchor: Anchor | None
 
 
 @dataclass(frozen=True)
@@ -108,11 +115,15 @@ class Finished:
 
     Attributes:
         poses: float64 [K, 4, 4], final camera to world of all keyframes, metres, z up.
+        connected: bool [K], keyframes that are tied to most of the others. Where the rest is, nobody knows.
+        peak_memory_bytes: Most memory that the process held.
         files: Names of what was written.
         statistics: For the record.
     """
 
     poses: NDArray[np.float64]
+    connected: NDArray[np.bool_]
+    peak_memory_bytes: int
     files: tuple[str, ...]
     statistics: dict[str, Any] = field(default_factory=dict)
 
@@ -125,4 +136,4 @@ class BackEndFailed:
 
 
 Request = NewKeyframe | Locate | Finish
-Answer = KeyframeDone | Located | Finished | BackEndFailed
+Answer = Ready | KeyframeDone | Located | Finished | BackEndFailed

@@ -24,6 +24,7 @@ from adapters.mono_hydra.back_end_messages import (
     Locate,
     Located,
     NewKeyframe,
+    Ready,
     Request,
 )
 from adapters.mono_hydra.model import RgbdLabels
@@ -31,7 +32,7 @@ from adapters.parent_death import die_with_parent
 
 _log = logging.getLogger(__name__)
 
-_Kind = TypeVar("_Kind", Located, Finished)
+_Kind = TypeVar("_Kind", Ready, Located, Finished)
 _POLL_SECONDS = 0.2
 _GOODBYE_SECONDS = 5.0
 # So long nothing has to be asked before the map is made anew.
@@ -62,7 +63,9 @@ class BackEndProcess:
         self._sender.start()
         self._waiting = 0
         self._correction = np.eye(4)
+        self._connected = True
         self._answers: deque[Answer] = deque()
+        self._answer(Ready)
 
     @property
     def waiting_keyframes(self) -> int:
@@ -75,6 +78,12 @@ class BackEndProcess:
         """float64 [4, 4], takes the odometry's world to that of the closed loops, as far as is known."""
         self._receive(0.0)
         return self._correction
+
+    @property
+    def connected(self) -> bool:
+        """Whether anything ties the newest keyframe that was worked through to the first one."""
+        self._receive(0.0)
+        return self._connected
 
     def send_keyframe(self, message: NewKeyframe) -> None:
         """Hands over a keyframe; returns at once."""
@@ -115,6 +124,10 @@ class BackEndProcess:
             except (OSError, ValueError):
                 # It has died or was closed; whoever waits for an answer finds out.
                 return
+            except Exception:  # noqa: BLE001 - it would end this thread, and somebody would wait for ever
+                _log.exception("a message to the mapping process could not be sent")
+                self._process.terminate()
+                return
 
     def _answer(self, kind: type[_Kind]) -> _Kind:
         while True:
@@ -142,6 +155,7 @@ class BackEndProcess:
     def _take(self, answer: Answer) -> None:
         if isinstance(answer, KeyframeDone):
             self._waiting -= 1
+            self._connected = answer.connected
             if answer.correction is not None:
                 self._correction = answer.correction
         elif isinstance(answer, BackEndFailed):
@@ -159,6 +173,7 @@ def _serve(connection: Connection, setup: BackEndSetup, parent: int) -> None:
         from adapters.mono_hydra.back_end import BackEnd
 
         back_end = BackEnd(setup)
+        connection.send(Ready())
         while True:
             if not connection.poll(_IDLE_SECONDS):
                 back_end.idle()

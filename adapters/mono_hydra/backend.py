@@ -1,6 +1,6 @@
 """The metric-semantic SLAM system behind the protocol: tracking here, everything else in a second process."""
 
-import logging
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -22,17 +22,15 @@ from adapters.mono_hydra import mono_hydra_capabilities
 from adapters.mono_hydra.back_end_messages import BackEndSetup, Finish, NewKeyframe
 from adapters.mono_hydra.back_end_process import BackEndProcess
 from adapters.mono_hydra.dynamic_labels import dynamic_mask
-from adapters.mono_hydra.frame_log import FrameLog
+from adapters.mono_hydra.frame_log import FinalTrajectory, FrameLog
 from adapters.mono_hydra.mapping.temporal_alignment import TemporalAligner
-from adapters.mono_hydra.model import RgbdLabels
+from adapters.mono_hydra.model import Anchor, RgbdLabels
 from adapters.mono_hydra.odometry.inertial import ImuClock, calibration_from_request
 from adapters.mono_hydra.odometry.inertial_chain import InertialChain
 from adapters.mono_hydra.odometry.tracker import OdometryResult, OdometryState, RgbdInertialOdometry
 from adapters.mono_hydra.options import MonoHydraOptions
 from adapters.mono_hydra.stage_clock import StageClock
 from adapters.options import parse_options
-
-_log = logging.getLogger(__name__)
 
 _STATES = {
     OdometryState.INITIALISING: TrackingState.INITIALISING,
@@ -46,9 +44,14 @@ _OPENCV_THREADS = 1
 
 
 class MonoHydraBackend(Backend):
-    """One run."""
+    """One run.
 
-    def __init__(self) -> None:
+    Args:
+        start_back_end: Starts what is behind tracking.
+    """
+
+    def __init__(self, start_back_end: Callable[[BackEndSetup], BackEndProcess] = BackEndProcess) -> None:
+        self._start_back_end = start_back_end
         self._back_end: BackEndProcess | None = None
 
     def capabilities(self) -> Capabilities:
@@ -62,7 +65,7 @@ class MonoHydraBackend(Backend):
         self._options = options
         self._realtime = request.realtime
         self._clock = StageClock()
-        self._frames = FrameLog()
+        self._frames = FrameLog(options.restart_after_s)
         self._states: dict[OdometryState, int] = dict.fromkeys(OdometryState, 0)
         space = request.label_space
         self._dynamic = () if space is None else space.ids(LabelRole.DYNAMIC)
@@ -78,9 +81,10 @@ class MonoHydraBackend(Backend):
         self._live = _LivePose()
         self._first_ns: int | None = None
         self._waited_seconds = 0.0
+        self._waited_for_location = 0.0
         self._keyframes_without_map = 0
         setup = BackEndSetup(options, request.intrinsics, space, request.seed, request.output_directory)
-        self._back_end = BackEndProcess(setup)
+        self._back_end = self._start_back_end(setup)
 
     def track(self, frame: RgbdFrame) -> TrackingResult:
         """Places the frame; hands it on when it is a keyframe."""
@@ -92,13 +96,19 @@ class MonoHydraBackend(Backend):
         image = RgbdLabels(frame.index, frame.timestamp_ns, frame.rgb, frame.depth, frame.semantics)
         steps = self._imu_clock.steps_until(frame.timestamp_ns, frame.imu, frame.imu_timestamps_ns)
         forbidden = dynamic_mask(frame.semantics, self._dynamic, self._options.dynamic_margin)
+        self._waited_for_location = 0.0
         with self._clock.stage("tracking"):
             result = self._odometry.track(image, forbidden, steps)
         self._states[result.state] += 1
-        waited = 0.0 if result.image is None else self._hand_on(result.image, result)
+        waited = self._waited_for_location
+        if result.image is not None:
+            waited += self._hand_on(result.image, result)
         self._waited_seconds += waited
         state = _STATES.get(result.state, TrackingState.OK)
         pose = self._note(frame.timestamp_ns, result)
+        if state is TrackingState.OK and not (self._connected(result) and pose is not None):
+            # It is followed, and nobody knows where.
+            state = TrackingState.LOST
         return TrackingResult(state, pose if state is TrackingState.OK else None, waited)
 
     def finish(self) -> BackendResult:
@@ -107,15 +117,15 @@ class MonoHydraBackend(Backend):
             raise BackendInputError("finish arrived before start")
         scales = self._scales()
         poses = np.array(self._odometry.keyframe_poses, dtype=np.float64).reshape(-1, 4, 4)
-        gravity = None if self._chain is None else self._chain.gravity
-        up = None if gravity is None else -gravity / np.linalg.norm(gravity)
-        finished = self._back_end.finish(Finish(poses, scales, up))
-        trajectory = self._frames.trajectory(finished.poses, scales)
+        upwards = () if self._chain is None else tuple(self._chain.upwards)
+        finished = self._back_end.finish(Finish(poses, scales, upwards))
+        final = self._frames.trajectory(finished.poses, scales, finished.connected)
         return BackendResult(
-            trajectory=trajectory,
+            trajectory=final.trajectory,
             keyframe_indices=tuple(self._keyframe_indices),
             files=finished.files,
-            statistics=self._statistics(finished.statistics, scales),
+            statistics=self._statistics(finished.statistics, scales, final),
+            other_processes_peak_bytes=finished.peak_memory_bytes,
         )
 
     def close(self) -> None:
@@ -140,15 +150,23 @@ class MonoHydraBackend(Backend):
         first = max(0, len(known) - 2 * self._options.window_keyframes)
         poses = {number: known[number].copy() for number in range(first, len(known))}
         noise = self._odometry.inverse_depth_noise
-        self._back_end.send_keyframe(NewKeyframe(result.keyframe, image, poses, result.links, for_map, noise))
+        self._back_end.send_keyframe(
+            NewKeyframe(result.keyframe, image, poses, result.link, result.anchor, for_map, noise)
+        )
         return waited
 
-    def _locate(self, frame: RgbdLabels) -> tuple[int, NDArray[np.float64]] | None:
+    def _locate(self, frame: RgbdLabels) -> Anchor | None:
+        """Finds a frame among the keyframes. At the sensor's rate only when nothing else is to be done."""
         assert self._back_end is not None
-        found = self._back_end.locate(frame)
-        if found.keyframe is None or found.camera_to_keyframe is None:
+        if self._realtime and self._back_end.waiting_keyframes:
             return None
-        return found.keyframe, found.camera_to_keyframe
+        self._waited_for_location += self._back_end.wait_for_keyframes(0)
+        return self._back_end.locate(frame).anchor
+
+    def _connected(self, result: OdometryResult) -> bool:
+        """Whether the frame's place is known against the first keyframe's, as far as is known."""
+        assert self._back_end is not None
+        return not self._odometry.restarts or result.anchor is not None or self._back_end.connected
 
     def _note(self, timestamp_ns: int, result: OdometryResult) -> NDArray[np.float64] | None:
         """Remembers the frame, and returns its live pose in metres."""
@@ -172,16 +190,18 @@ class MonoHydraBackend(Backend):
     def _seconds(self, timestamp_ns: int) -> float:
         return timestamp_ns * _NANO
 
-    def _statistics(self, of_back_end: dict[str, Any], scales: NDArray[np.float64]) -> dict[str, Any]:
+    def _statistics(
+        self, of_back_end: dict[str, Any], scales: NDArray[np.float64], final: FinalTrajectory
+    ) -> dict[str, Any]:
         stages = {**self._clock.summary(), **of_back_end.pop("stage_ms")}
-        inertial = self._chain is not None and self._chain.gravity is not None
         return {
             "keyframes": len(self._keyframe_indices),
             "keyframes_without_map": self._keyframes_without_map,
             **{f"frames_{state.value}": count for state, count in self._states.items()},
-            "frames_interpolated": self._frames.missed,
+            "frames_interpolated": final.interpolated,
+            "frames_not_connected": final.not_connected,
             "tracking_restarts": self._odometry.restarts,
-            "imu_aligned": inertial,
+            "imu_aligned": self._chain is not None and bool(self._chain.upwards),
             "depth_scale_first": round(float(scales[0]), 4) if len(scales) else None,
             "depth_scale_last": round(float(scales[-1]), 4) if len(scales) else None,
             "seconds_waited_for_mapping": round(self._waited_seconds, 3),

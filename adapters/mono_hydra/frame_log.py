@@ -1,4 +1,4 @@
-"""Remembers where every frame was against its keyframe, and makes the final trajectory of that."""
+"""Remembers where every frame was against its keyframe; makes the final trajectory of that."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,8 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from adapters.backend import Trajectory
 
+_NANOSECONDS = 1e9
+
 
 @dataclass(frozen=True)
 class _Placed:
@@ -16,10 +18,31 @@ class _Placed:
     camera_to_keyframe: NDArray[np.float64]
 
 
-class FrameLog:
-    """All frames since the first with a pose."""
+@dataclass(frozen=True)
+class FinalTrajectory:
+    """The trajectory at the end.
 
-    def __init__(self) -> None:
+    Attributes:
+        trajectory: A pose for every frame that has one.
+        interpolated: Frames whose pose lies between those of their neighbours.
+        not_connected: Frames that were followed, nobody knows where; they have no pose.
+    """
+
+    trajectory: Trajectory
+    interpolated: int
+    not_connected: int
+
+
+class FrameLog:
+    """All frames since the first with a pose.
+
+    Args:
+        longest_gap_s: Frames without a pose of their own get one between their neighbours when those are not
+            farther apart than this. Anything longer, or after the last one, would be a guess.
+    """
+
+    def __init__(self, longest_gap_s: float) -> None:
+        self._longest_gap_ns = longest_gap_s * _NANOSECONDS
         self._placed: list[_Placed] = []
         self._unplaced_ns: list[int] = []
 
@@ -38,36 +61,44 @@ class FrameLog:
         if self._placed:
             self._unplaced_ns.append(timestamp_ns)
 
-    @property
-    def missed(self) -> int:
-        """Frames without a pose of their own."""
-        return len(self._unplaced_ns)
-
-    def trajectory(self, keyframe_poses: NDArray[np.float64], scales: NDArray[np.float64]) -> Trajectory:
-        """A pose for every frame; where a frame has none of its own, between those of its neighbours.
+    def trajectory(
+        self,
+        keyframe_poses: NDArray[np.float64],
+        scales: NDArray[np.float64],
+        connected: NDArray[np.bool_],
+    ) -> FinalTrajectory:
+        """Puts every frame in its place beside its keyframe.
 
         Args:
             keyframe_poses: float64 [K, 4, 4], camera to world, metres.
             scales: float64 [K], units of the odometry per metre.
+            connected: bool [K], keyframes whose place is known.
         """
-        if not self._placed:
-            return Trajectory(np.zeros(0, np.int64), np.zeros((0, 7)))
-        keyframes = np.array([placed.keyframe for placed in self._placed])
-        relative = np.stack([placed.camera_to_keyframe for placed in self._placed])
+        placed = [frame for frame in self._placed if connected[frame.keyframe]]
+        apart = len(self._placed) - len(placed)
+        if not placed:
+            return FinalTrajectory(Trajectory(np.zeros(0, np.int64), np.zeros((0, 7))), 0, apart)
+        keyframes = np.array([frame.keyframe for frame in placed])
+        relative = np.stack([frame.camera_to_keyframe for frame in placed])
         relative[:, :3, 3] /= scales[keyframes, None]
         poses = keyframe_poses[keyframes] @ relative
-        stamps = np.array([placed.timestamp_ns for placed in self._placed], dtype=np.int64)
-        rotations = Rotation.from_matrix(poses[:, :3, :3])
-        positions = poses[:, :3, 3]
-        if self._unplaced_ns:
-            wanted = np.sort(np.concatenate([stamps, np.array(self._unplaced_ns, dtype=np.int64)]))
+        stamps = np.array([frame.timestamp_ns for frame in placed], dtype=np.int64)
+        rotations, positions = Rotation.from_matrix(poses[:, :3, :3]), poses[:, :3, 3]
+        between = self._between(stamps)
+        if len(between):
+            wanted = np.sort(np.concatenate([stamps, between]))
             # Counted from the first, so that seconds keep their nanoseconds.
             times, wanted_times = (stamps - stamps[0]).astype(float), (wanted - stamps[0]).astype(float)
-            within = np.clip(wanted_times, times[0], times[-1])
-            if len(stamps) > 1:
-                rotations = Slerp(times, rotations)(within)
-            else:
-                rotations = Rotation.concatenate([rotations] * len(wanted))
-            positions = np.stack([np.interp(within, times, positions[:, axis]) for axis in range(3)], axis=1)
+            rotations = Slerp(times, rotations)(wanted_times)
+            positions = np.stack([np.interp(wanted_times, times, axis) for axis in positions.T], axis=1)
             stamps = wanted
-        return Trajectory(stamps, np.concatenate([positions, rotations.as_quat(canonical=True)], axis=1))
+        rows = np.concatenate([positions, rotations.as_quat(canonical=True)], axis=1)
+        return FinalTrajectory(Trajectory(stamps, rows), len(between), apart)
+
+    def _between(self, stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [M], frames without a pose that lie in short gaps between those with one."""
+        missed = np.array(self._unplaced_ns, dtype=np.int64)
+        after = np.searchsorted(stamps, missed)
+        inside = (after > 0) & (after < len(stamps))
+        missed, after = missed[inside], after[inside]
+        return missed[stamps[after] - stamps[after - 1] <= self._longest_gap_ns]

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from adapters.mono_hydra.model import RgbdLabels
 
-# Depth is stored in whole multiples of this, metres: reaches 16 m, finer than any sensor.
+# Depth is stored in whole multiples of this, metres; of more where it reaches beyond 16 m.
 _DEPTH_STEP = 0.00025
+_MOST_STEPS = np.iinfo(np.uint16).max
 _JPEG_QUALITY = 92
 _PNG_FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
@@ -24,6 +25,7 @@ class _Packed:
     timestamp_ns: int
     rgb: NDArray[np.uint8]
     depth: NDArray[np.uint8]
+    depth_step: float
     labels: NDArray[np.uint8] | None
 
 
@@ -82,7 +84,7 @@ class KeyframeStore:
         return True
 
     def frame(self, keyframe: int) -> RgbdLabels:
-        """A kept keyframe; colours have been through JPEG, depth is a multiple of a quarter millimetre."""
+        """A kept keyframe; colours have been through JPEG, depth is in steps of a quarter millimetre."""
         packed = self._packed[keyframe]
         bgr = cv2.imdecode(packed.rgb, cv2.IMREAD_COLOR)
         depth = cv2.imdecode(packed.depth, cv2.IMREAD_UNCHANGED)
@@ -93,18 +95,19 @@ class KeyframeStore:
             packed.index,
             packed.timestamp_ns,
             np.ascontiguousarray(bgr[..., ::-1]),
-            depth.astype(np.float32) * np.float32(_DEPTH_STEP),
+            depth.astype(np.float32) * np.float32(packed.depth_step),
             labels,
         )
 
 
 def _pack(frame: RgbdLabels) -> _Packed:
-    steps = np.rint(frame.depth / np.float32(_DEPTH_STEP))
-    steps[steps > np.iinfo(np.uint16).max] = 0
+    depth_step = max(_DEPTH_STEP, float(frame.depth.max()) / _MOST_STEPS)
+    steps = np.rint(frame.depth / np.float32(depth_step))
     return _Packed(
         frame.index,
         frame.timestamp_ns,
         cv2.imencode(".jpg", frame.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1],
         cv2.imencode(".png", steps.astype(np.uint16), _PNG_FAST)[1],
+        depth_step,
         None if frame.labels is None else cv2.imencode(".png", frame.labels, _PNG_FAST)[1],
     )

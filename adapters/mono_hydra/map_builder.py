@@ -61,30 +61,31 @@ class MapBuilder:
             for keyframe, pose in self._poses_in_map.items()
         ]
         if moved and max(moved) > self._options.rebuild_distance:
-            self._rebuild(np.stack(poses), np.ones(len(poses)))
+            self._rebuild(np.stack(poses), np.ones(len(poses)), self._store.keyframes)
 
     def normals(self) -> NDArray[np.float32]:
         """float32 [V, 3], of the map's vertices."""
         return self._map.mesh().normals
 
     def finish(
-        self, poses: NDArray[np.float64], scales: NDArray[np.float64]
+        self, poses: NDArray[np.float64], scales: NDArray[np.float64], connected: NDArray[np.bool_]
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Makes everything at the final poses and writes it.
 
         Args:
             poses: float64 [K, 4, 4], camera to world of all keyframes, metres, z up.
             scales: float64 [K], what depth of each keyframe is divided by.
+            connected: bool [K], whose place is known; the others stay out of the map.
 
         Returns:
             Names of the files and figures for the record.
         """
-        self._rebuild(poses, scales)
+        kept = [keyframe for keyframe in self._store.keyframes if connected[keyframe]]
+        self._rebuild(poses, scales, kept)
         with self._clock.stage("mesh"):
             mesh = self._map.mesh()
             write_mesh(self._directory / MESH_FILE, mesh)
         space = self._label_space or _NO_LABELS
-        kept = self._store.keyframes
         stamps = np.array([self._store.frame(keyframe).timestamp_ns for keyframe in kept], dtype=np.int64)
         with self._clock.stage("scene_graph"):
             scene = build_scene_graph(mesh, self._free_space, poses[kept], stamps, space, self._options)
@@ -111,11 +112,11 @@ class MapBuilder:
         self._free_space.integrate(depth, pose)
         self._poses_in_map[keyframe] = pose.copy()
 
-    def _rebuild(self, poses: NDArray[np.float64], scales: NDArray[np.float64]) -> None:
+    def _rebuild(self, poses: NDArray[np.float64], scales: NDArray[np.float64], keyframes: list[int]) -> None:
         with self._clock.stage("map_rebuild"):
             self._map.clear()
             self._free_space.clear()
-            for keyframe in self._store.keyframes:
+            for keyframe in keyframes:
                 frame = self._store.frame(keyframe)
                 metric = RgbdLabels(
                     frame.index,

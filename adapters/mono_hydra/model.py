@@ -1,12 +1,39 @@
 """What passes between the stages of the metric-semantic backend."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 #: The label of pixels and vertices whose class is not known.
 LABEL_UNKNOWN = 255
+
+
+class Link(Enum):
+    """What ties a keyframe to the one before."""
+
+    TRACKED = "tracked"
+    """Landmarks that both see."""
+    COASTED = "coasted"
+    """The IMU alone."""
+    NONE = "none"
+    """Nothing: tracking began somewhere else in between."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Where a frame is, seen from a keyframe that it was recognised by.
+
+    Attributes:
+        keyframe: Number of the keyframe.
+        camera_to_keyframe: float64 [4, 4], takes points of the frame's camera to the keyframe's.
+        covariance: float64 [6, 6] of a small motion of the frame in its own frame: rotation, translation.
+    """
+
+    keyframe: int
+    camera_to_keyframe: NDArray[np.float64]
+    covariance: NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def test_the_imu_carries_the_camera_through_half_a_second_without_images(trial):
     assert ate(inertial) < 0.02
     visual = trial("hydra_inertial", loop_closure=False, use_imu=False)
     assert statistics(visual)["frames_lost"] > 0
-    assert ate(visual) > 5 * ate(inertial)
+    assert statistics(visual)["frames_not_connected"] > 0
+    assert visual["status"] == "partial"
 
 
 def test_people_walking_about_do_no_harm(trial):

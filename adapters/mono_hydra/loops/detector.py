@@ -61,11 +61,8 @@ class LoopDetector:
         words = self._appearance.words_of(features.descriptors)
         likely = self._looks_alike(words, self._options.loop_least_similarity * self._expected(words))
         likely += self._views_overlap(features, camera_to_world)
-        verified = [
-            self._verify(features, candidate) for candidate in self._spread_in_time(likely, features.keyframe)
-        ]
-        loops = [loop for loop in verified if loop is not None]
-        if len(features) and all(loop.overlap < self._options.loop_redundant_overlap for loop in loops):
+        loops, redundant = self._verified(features, self._spread_in_time(likely, features.keyframe))
+        if len(features) and not redundant:
             self._appearance.add(words)
             self._kept.append(features)
             self._samples.append(_sample(features))
@@ -106,6 +103,21 @@ class LoopDetector:
         for place, features in enumerate(self._kept):
             if features.keyframe < len(camera_to_world):
                 self._poses[place] = camera_to_world[features.keyframe]
+
+    def _verified(self, features: KeyframeFeatures, candidates: list[int]) -> tuple[list[RelativePose], bool]:
+        """The loops among some candidates, and whether one shows nearly all that the new keyframe does.
+
+        That one says where the camera is as well as more would: the candidates after it are left alone.
+        """
+        loops = []
+        for candidate in candidates:
+            loop = self._verify(features, candidate)
+            if loop is None:
+                continue
+            loops.append(loop)
+            if loop.overlap >= self._options.loop_redundant_overlap:
+                return loops, True
+        return loops, False
 
     def _verify(self, features: KeyframeFeatures, kept: int) -> RelativePose | None:
         return verify(features, self._kept[kept], self._intrinsics, self._options)

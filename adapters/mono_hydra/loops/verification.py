@@ -45,7 +45,8 @@ class RelativePose:
             translation (m): that of gtsam's ``BetweenFactorPose3(target, source, source_to_target)``.
         inliers: Matches that agree.
         inlier_ratio: Part of the matches found without knowing the motion that agree.
-        overlap: Part of the surface seen by either that the other sees too, of the one that shares less.
+        overlap: Part of the surface seen by either that the other sees too, of the one that shares less;
+            where the other has no depth, it is taken to see the same.
         reprojection_error: Median distance of the inliers from where they should be, pixels.
     """
 
@@ -120,8 +121,8 @@ def _common_noise(
 ) -> tuple[float, float]:
     """What many matches do not average out, metres and radians.
 
-    Neighbours share the error of their depth, which makes the motion too long or too short by a part of it; two
-    views from the same place agree whatever their depth says.
+    Neighbours share the error of their depth, which makes the motion too long or too short by a part of it;
+    two views from the same place agree whatever their depth says.
     """
     depths = np.concatenate([source.points[:, 2], target.points[:, 2]])
     depth = float(np.nanmedian(depths)) if np.isfinite(depths).any() else 1.0
@@ -218,13 +219,17 @@ def _align(
     intrinsics: CameraIntrinsics,
     options: LoopOptions,
 ) -> Alignment | None:
-    return align(
-        start,
-        _observations(source, rows, options),
-        _observations(target, columns, options),
-        intrinsics,
-        max(source.inverse_depth_noise, target.inverse_depth_noise),
-    )
+    try:
+        return align(
+            start,
+            _observations(source, rows, options),
+            _observations(target, columns, options),
+            intrinsics,
+            max(source.inverse_depth_noise, target.inverse_depth_noise),
+        )
+    except np.linalg.LinAlgError:
+        # From a start made of wrong matches the motion has run away, out of reach of floating point.
+        return None
 
 
 def _observations(keyframe: KeyframeFeatures, chosen: NDArray[np.intp], options: LoopOptions) -> Observations:
@@ -285,7 +290,9 @@ def _shared_surface(
 
     Returns:
         Agreement: of the surface that both cameras must have seen, the part that is where it should be.
-        Overlap: that part of all that is seen. Each from the view that says less.
+        Overlap: of all that is seen, the part that is there, and with it as much again at most where the
+        other has no depth: a sensor's holes are elsewhere even in the same view. Each from the view that says
+        less.
     """
     tolerance = options.loop_depth_tolerance
     views = (
@@ -304,7 +311,8 @@ def _shared_surface(
         before = int(np.count_nonzero(ratio < 1.0 - tolerance))
         known = int(np.count_nonzero(np.isfinite(points[:, 2])))
         agreements.append(agree / max(agree + before, 1))
-        overlaps.append(agree / max(known, 1))
+        holes = int(np.count_nonzero(np.isnan(ratio)))
+        overlaps.append((agree + min(holes, agree)) / max(known, 1))
     return min(agreements), min(overlaps)
 
 

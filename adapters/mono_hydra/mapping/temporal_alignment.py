@@ -83,6 +83,10 @@ class TemporalAligner:
         """
         self._past.append(_Past(frame, camera_to_world))
 
+    def clear(self) -> None:
+        """Forgets all frames."""
+        self._past.clear()
+
     def align(self, frame: RgbdLabels, camera_to_world: NDArray[np.float64]) -> RgbdLabels:
         """The frame with depth and labels fused with those of the frames that are remembered.
 

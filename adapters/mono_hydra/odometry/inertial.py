@@ -15,11 +15,16 @@ import gtsam
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.backend import BackendInputError
+
 GRAVITY = 9.81
 _INTEGRATION_NOISE = 1e-4
 # Data sheets are optimistic, and vibration, time stamps and the mount add their part.
 _NOISE_MARGIN = 2.0
 _NANO = 1e-9
+_NOISES = ("gyroscope_noise", "gyroscope_walk", "accelerometer_noise", "accelerometer_walk")
+# Without any noise the factors could not be weighed.
+_LEAST_NOISE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -42,14 +47,23 @@ class ImuCalibration:
 
 
 def calibration_from_request(imu: dict[str, Any]) -> ImuCalibration:
-    """Takes the calibration out of the ``start`` message."""
-    return ImuCalibration(
-        np.asarray(imu["imu_to_camera"], dtype=np.float64).reshape(4, 4),
-        float(imu["gyroscope_noise"]),
-        float(imu["gyroscope_walk"]),
-        float(imu["accelerometer_noise"]),
-        float(imu["accelerometer_walk"]),
-    )
+    """Takes the calibration out of the ``start`` message.
+
+    Raises:
+        BackendInputError: A number is missing or impossible.
+    """
+    try:
+        imu_to_camera = np.asarray(imu["imu_to_camera"], dtype=np.float64).reshape(4, 4)
+        noises = [float(imu[name]) for name in _NOISES]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BackendInputError(f"the calibration of the IMU is not complete: {error}") from error
+    turn = imu_to_camera[:3, :3]
+    is_rigid = np.isfinite(imu_to_camera).all() and np.allclose(turn @ turn.T, np.eye(3), atol=1e-3)
+    if not is_rigid or np.linalg.det(turn) < 0.0:
+        raise BackendInputError(f"imu_to_camera is no rigid transformation: {imu_to_camera.tolist()}")
+    if not all(np.isfinite(noise) and noise >= 0.0 for noise in noises):
+        raise BackendInputError(f"noise of the IMU must be finite and not negative, got {noises}")
+    return ImuCalibration(imu_to_camera, *(max(noise, _LEAST_NOISE) for noise in noises))
 
 
 #: float64 [N, 7]: duration of a step in seconds, angular velocity in rad/s, specific force in m/s².
@@ -84,10 +98,12 @@ class ImuClock:
             No steps for the first frame and where there are no samples.
         """
         before = self._time_ns
-        self._time_ns = frame_ns
+        if before is None:
+            self._time_ns = frame_ns
         if samples is None or timestamps_ns is None or not len(samples):
-            self._sample = None
+            # The next step then reaches back to here, so that no time is lost unnoticed.
             return NO_STEPS
+        self._time_ns = frame_ns
         last = self._sample
         self._sample = samples[-1]
         if before is None:

@@ -42,7 +42,7 @@ class InertialAlignment:
 
     Attributes:
         gravity: float64 [3], m/s², downwards, in the odometry's world.
-        velocities: float64 [K, 3], of the camera at the keyframes, m/s in the odometry's world.
+        velocities: float64 [K, 3], of the IMU at the keyframes, m/s in the odometry's world.
         gyroscope_bias: float64 [3], rad/s.
         accelerometer_bias: float64 [3], m/s².
         scale: Units of the odometry per metre.

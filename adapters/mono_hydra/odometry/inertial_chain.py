@@ -33,6 +33,8 @@ _LARGEST_SCALE_DEVIATION = 0.08
 _LARGEST_GYROSCOPE_BIAS = 0.2
 # The scale's own prior does not count again in every measurement: it enters the filter once.
 _OPEN_SCALE = 0.5
+# A step longer than this is a hole in the samples, and what happened in it is not known.
+_LONGEST_STEP_S = 0.03
 _NANO = 1e-9
 
 
@@ -48,6 +50,7 @@ class InertialChain:
         self._options = options
         self._calibration = calibration
         self._since_keyframe: list[ImuSteps] = []
+        self._has_hole = False
         self._history: list[_Entry] = []
         self._state: InertialState | None = None
         self._state_pose = np.eye(4)
@@ -56,16 +59,13 @@ class InertialChain:
         self._gyroscope_bias = np.zeros(3)
         self._next_measurement_s = 0.0
         self.scale_filter = ScaleFilter(options.scale_prior, options.scale_walk)
+        #: Numbers of keyframes, and upwards in their camera's frame, float64 [3].
+        self.upwards: list[tuple[int, NDArray[np.float64]]] = []
 
     @property
     def aligned(self) -> bool:
         """Whether poses can be predicted from the IMU alone."""
         return self._state is not None
-
-    @property
-    def gravity(self) -> NDArray[np.float64] | None:
-        """float64 [3], m/s², downwards, in the odometry's world; None until it is known."""
-        return self._gravity
 
     @property
     def scale(self) -> float:
@@ -75,22 +75,27 @@ class InertialChain:
     def integrate(self, steps: ImuSteps) -> None:
         """Takes in the IMU of one frame."""
         self._since_keyframe.append(steps)
+        self._has_hole |= not len(steps) or float(steps[:, 0].max()) > _LONGEST_STEP_S
 
     def rotation_of(self, steps: ImuSteps) -> NDArray[np.float64]:
         """How the camera turned during some steps, float64 [3, 3], end to start."""
         return rotation_of(steps, self._gyroscope_bias, self._calibration)
 
     def predict(self) -> NDArray[np.float64] | None:
-        """The camera's pose now, from the last keyframe by the IMU alone; None before alignment."""
-        if self._state is None:
+        """The camera's pose now, from the last keyframe by the IMU alone.
+
+        Returns:
+            float64 [4, 4]; None before alignment, and when samples are missing.
+        """
+        if self._state is None or self._has_hole:
             return None
         measurement = self._measure(_joined(self._since_keyframe), self._state.bias)
         return self._predicted(measurement).pose().matrix() @ self._camera_in_imu
 
     def state_at_keyframe(self, timestamp_ns: int) -> InertialState | None:
         """Velocity and bias for a keyframe that is being made; None before alignment."""
-        steps = _joined(self._since_keyframe)
-        self._since_keyframe = []
+        steps = NO_STEPS if self._has_hole else _joined(self._since_keyframe)
+        self._since_keyframe, self._has_hole = [], False
         self._history.append(_Entry(timestamp_ns * _NANO, steps))
         if self._state is None or not len(steps):
             self._state = None
@@ -117,6 +122,8 @@ class InertialChain:
             self._gyroscope_bias = self._state.bias.gyroscope()
             if sliding.gravity_direction is not None:
                 self._gravity = GRAVITY * sliding.gravity_direction
+                up = -window[-1].pose[:3, :3].T @ sliding.gravity_direction
+                self.upwards.append((window[-1].keyframe, up))
         if self.aligned and newest.time_s < self._next_measurement_s:
             return
         alignment = self._align()
@@ -145,7 +152,7 @@ class InertialChain:
         """Tracking began somewhere else: nothing of the past links up."""
         self._history = []
         self._state = None
-        self._since_keyframe = []
+        self._since_keyframe, self._has_hole = [], False
 
     def _predicted(self, measurement: "gtsam.PreintegratedCombinedMeasurements") -> "gtsam.NavState":
         assert self._state is not None

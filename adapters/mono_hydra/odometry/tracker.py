@@ -1,7 +1,7 @@
 """Where the camera is, frame by frame: optical flow, pose from landmarks, keyframes, the window, the IMU."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from adapters.backend import CameraIntrinsics
-from adapters.mono_hydra.model import RgbdLabels
+from adapters.mono_hydra.model import Anchor, Link, RgbdLabels
 from adapters.mono_hydra.odometry.depth_reading import read_depth
 from adapters.mono_hydra.odometry.feature_tracks import FeatureTracker, Tracks
 from adapters.mono_hydra.odometry.inertial import NO_STEPS, ImuSteps
@@ -54,18 +54,20 @@ class OdometryResult:
         camera_to_world: float64 [4, 4], in the unit of depth; None without a pose.
         keyframe: Number of the keyframe that the frame became, None otherwise.
         image: The keyframe's image with depth and labels as they were used.
-        links: Whether that keyframe is tied to the one before by measurements.
+        link: What ties that keyframe to the one before.
+        anchor: What it was recognised by when tracking was lost.
     """
 
     state: OdometryState
     camera_to_world: NDArray[np.float64] | None = None
     keyframe: int | None = None
     image: RgbdLabels | None = None
-    links: bool = True
+    link: Link = Link.TRACKED
+    anchor: Anchor | None = None
 
 
-#: Finds a frame among the keyframes: number of a keyframe, and camera to that keyframe's camera [4, 4].
-Relocaliser = Callable[[RgbdLabels], tuple[int, NDArray[np.float64]] | None]
+#: Finds a frame among the keyframes.
+Relocaliser = Callable[[RgbdLabels], Anchor | None]
 
 
 class PredictionAligner(Protocol):
@@ -76,6 +78,9 @@ class PredictionAligner(Protocol):
 
     def align(self, frame: RgbdLabels, camera_to_world: NDArray[np.float64]) -> RgbdLabels:
         """The frame, fused with those that are remembered."""
+
+    def clear(self) -> None:
+        """Forgets all frames: poses have jumped."""
 
 
 class RgbdInertialOdometry:
@@ -111,7 +116,8 @@ class RgbdInertialOdometry:
         self._shift_per_s = np.zeros(3)
         self._turn_per_s = np.zeros(3)
         self._time_ns = 0
-        self._lost_since_ns: int | None = None
+        # When landmarks were seen last.
+        self._seen_ns = 0
         self._keyframe_time_ns = 0
         self._keyframe_corners = 1
         self._keyframe_depth = 1.0
@@ -146,12 +152,14 @@ class RgbdInertialOdometry:
             return self._begin(gray, frame, forbidden)
         seconds = (frame.timestamp_ns - self._time_ns) * _NANO
         predicted = self._predict(seconds, steps)
-        found = self._follow(gray, predicted, forbidden) if self._lost_since_ns is None else None
+        # The last good image is kept, so that a few unusable ones do no harm.
+        found = self._follow(gray, predicted, forbidden) if seconds <= self._options.restart_after_s else None
         if found is None:
-            return self._without_flow(gray, frame, forbidden, predicted)
+            return self._without_flow(gray, frame, forbidden)
         tracks, fit, known = found
         self._note_motion(fit.camera_to_world, seconds)
         self._pose, self._time_ns = fit.camera_to_world, frame.timestamp_ns
+        self._seen_ns = frame.timestamp_ns
         # Corners without a landmark stay: the next keyframe may find depth there.
         keep = ~known
         keep[known] = fit.inliers
@@ -169,8 +177,8 @@ class RgbdInertialOdometry:
         if not self._can_start_from(fresh, frame):
             return OdometryResult(OdometryState.INITIALISING)
         self._features.accept(gray, fresh)
-        self._time_ns = frame.timestamp_ns
-        return self._add_keyframe(gray, frame, forbidden, OdometryState.TRACKED, links=False)
+        self._time_ns = self._seen_ns = frame.timestamp_ns
+        return self._add_keyframe(gray, frame, forbidden, OdometryState.TRACKED, Link.NONE)
 
     def _can_start_from(self, corners: Tracks, frame: RgbdLabels) -> bool:
         """Whether enough corners have depth."""
@@ -251,54 +259,51 @@ class RgbdInertialOdometry:
         return expected.astype(np.float32)
 
     def _without_flow(
-        self,
-        gray: NDArray[np.uint8],
-        frame: RgbdLabels,
-        forbidden: NDArray[np.bool_] | None,
-        predicted: NDArray[np.float64],
+        self, gray: NDArray[np.uint8], frame: RgbdLabels, forbidden: NDArray[np.bool_] | None
     ) -> OdometryResult:
-        """Flow has failed: relocalise, or go on by the IMU, or start afresh, or be lost."""
-        if self._lost_since_ns is None:
-            self._lost_since_ns = self._time_ns
-        gap_s = (frame.timestamp_ns - self._lost_since_ns) * _NANO
-        coasting = (
-            self._chain is not None and self._chain.aligned and gap_s <= self._options.imu_longest_gap_s
-        )
+        """Flow has failed: go on by the IMU, or relocalise, or start afresh, or be lost."""
+        gap_s = (frame.timestamp_ns - self._seen_ns) * _NANO
+        coasted = None
+        if self._chain is not None and gap_s <= self._options.imu_longest_gap_s:
+            coasted = self._chain.predict()
         fresh = self._features.fresh_corners(gray, forbidden)
-        if self._can_start_from(fresh, frame):
-            located = None if coasting else self._relocalise(frame)
-            if located is not None:
-                keyframe, camera_to_keyframe = located
-                pose = self.keyframe_poses[keyframe] @ camera_to_keyframe
-                return self._restart(gray, frame, forbidden, fresh, pose, OdometryState.RELOCALISED)
-            if coasting:
-                return self._restart(gray, frame, forbidden, fresh, predicted, OdometryState.COASTED)
-            if gap_s >= self._options.restart_after_s:
-                self._restarts += 1
-                return self._restart(gray, frame, forbidden, fresh, self._pose, OdometryState.RESTARTED)
-        if coasting:
-            return OdometryResult(OdometryState.COASTED, predicted)
-        return OdometryResult(OdometryState.LOST)
+        if not self._can_start_from(fresh, frame):
+            if coasted is None:
+                return OdometryResult(OdometryState.LOST)
+            return OdometryResult(OdometryState.COASTED, coasted)
+        if coasted is not None:
+            self._restart_at(coasted, frame.timestamp_ns, gray, fresh)
+            return self._add_keyframe(gray, frame, forbidden, OdometryState.COASTED, Link.COASTED)
+        anchor = self._relocalise(frame)
+        if anchor is None and gap_s < self._options.restart_after_s:
+            return OdometryResult(OdometryState.LOST)
+        self._forget_the_past(frame.timestamp_ns)
+        if anchor is None:
+            self._restarts += 1
+            self._restart_at(self._pose, frame.timestamp_ns, gray, fresh)
+            return self._add_keyframe(gray, frame, forbidden, OdometryState.RESTARTED, Link.NONE)
+        pose = self.keyframe_poses[anchor.keyframe] @ anchor.camera_to_keyframe
+        self._restart_at(pose, frame.timestamp_ns, gray, fresh)
+        result = self._add_keyframe(gray, frame, forbidden, OdometryState.RELOCALISED, Link.NONE)
+        return replace(result, anchor=anchor)
 
-    def _restart(
-        self,
-        gray: NDArray[np.uint8],
-        frame: RgbdLabels,
-        forbidden: NDArray[np.bool_] | None,
-        fresh: Tracks,
-        pose: NDArray[np.float64],
-        state: OdometryState,
-    ) -> OdometryResult:
-        """Begins tracking again from a pose with new corners."""
-        self._features.accept(gray, fresh)
-        self._pose, self._time_ns, self._lost_since_ns = pose.copy(), frame.timestamp_ns, None
+    def _restart_at(
+        self, pose: NDArray[np.float64], timestamp_ns: int, gray: NDArray[np.uint8], corners: Tracks
+    ) -> None:
+        """Goes on from a pose with new corners."""
+        self._features.accept(gray, corners)
+        self._pose, self._time_ns = pose.copy(), timestamp_ns
         self._shift_per_s, self._turn_per_s = np.zeros(3), np.zeros(3)
-        if state is not OdometryState.COASTED:
-            self._window = SlidingWindow(self._options, self._intrinsics)
-            if self._chain is not None:
-                self._chain.break_off()
-        links = state is not OdometryState.RESTARTED
-        return self._add_keyframe(gray, frame, forbidden, state, links)
+
+    def _forget_the_past(self, timestamp_ns: int) -> None:
+        """Nothing that was seen before ties up with what comes."""
+        self._seen_ns = timestamp_ns
+        noise = self._window.noise.inverse_depth
+        self._window = SlidingWindow(self._options, self._intrinsics, noise)
+        if self._chain is not None:
+            self._chain.break_off()
+        if self._aligner is not None:
+            self._aligner.clear()
 
     def _wants_keyframe(self, inliers: int, timestamp_ns: int) -> bool:
         options = self._options
@@ -320,7 +325,7 @@ class RgbdInertialOdometry:
         frame: RgbdLabels,
         forbidden: NDArray[np.bool_] | None,
         state: OdometryState,
-        links: bool = True,
+        link: Link = Link.TRACKED,
     ) -> OdometryResult:
         """Makes the frame at the current pose a keyframe and refines the window."""
         image = frame
@@ -347,4 +352,4 @@ class RgbdInertialOdometry:
         self._keyframe_corners = max(int(known.sum()), 1)
         in_camera = (landmarks - self._pose[:3, 3]) @ self._pose[:3, :3]
         self._keyframe_depth = max(float(np.median(in_camera[:, 2])), 0.1) if len(landmarks) else 1.0
-        return OdometryResult(state, self._pose.copy(), keyframe.keyframe, image, links)
+        return OdometryResult(state, self._pose.copy(), keyframe.keyframe, image, link)

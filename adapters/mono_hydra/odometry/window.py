@@ -8,6 +8,7 @@ further left. The noise of that disparity is the same at every depth when the no
 square, which is how sensors of structured light behave.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import gtsam
@@ -25,10 +26,10 @@ _BASELINE = 0.1
 _HELD = 1e-5
 _HUBER = 1.345
 _OUTLIER = 5.0
-_CONVERGED = 1e-4
-# Between estimates of the noise of depth the old one keeps this weight.
+_CONVERGED = 1e-3
 # How much the direction of gravity is believed from one optimisation to the next, radians.
 _GRAVITY_NOISE = 0.01
+# Between estimates of the noise of depth the old one keeps this weight.
 _NOISE_MEMORY = 0.8
 _LEAST_FOR_NOISE = 50
 _NOISE_RANGE = (0.25, 25.0)
@@ -89,9 +90,15 @@ class SlidingWindow:
     Args:
         options: Size and noise.
         intrinsics: Of the camera.
+        inverse_depth_noise: What is known of it already, 1/m.
     """
 
-    def __init__(self, options: OdometryOptions, intrinsics: CameraIntrinsics) -> None:
+    def __init__(
+        self,
+        options: OdometryOptions,
+        intrinsics: CameraIntrinsics,
+        inverse_depth_noise: float | None = None,
+    ) -> None:
         self._options = options
         self._intrinsics = intrinsics
         self._camera = gtsam.Cal3_S2(intrinsics.fx, intrinsics.fy, 0.0, intrinsics.cx, intrinsics.cy)
@@ -99,7 +106,7 @@ class SlidingWindow:
             intrinsics.fx, intrinsics.fy, 0.0, intrinsics.cx, intrinsics.cy, _BASELINE
         )
         self._landmarks: dict[int, NDArray[np.float64]] = {}
-        self._inverse_depth_noise = options.inverse_depth_noise
+        self._inverse_depth_noise = inverse_depth_noise or options.inverse_depth_noise
         self._make_noise_models()
         self.keyframes: list[WindowKeyframe] = []
         #: float64 [3], where gravity points in the odometry's world, refined with the window; None without.
@@ -122,14 +129,6 @@ class SlidingWindow:
         known = np.array([landmark is not None for landmark in found], dtype=bool)
         points = np.array([landmark for landmark in found if landmark is not None], dtype=np.float64)
         return known, points.reshape(-1, 3)
-
-    def forget_landmarks(self, ids: NDArray[np.int64]) -> None:
-        """Drops landmarks that turned out wrong, with all that was seen of them."""
-        gone = set(ids.tolist())
-        for track in gone:
-            self._landmarks.pop(track, None)
-        for keyframe in self.keyframes:
-            keyframe.factors = [entry for entry in keyframe.factors if entry[0] not in gone]
 
     def add(self, keyframe: WindowKeyframe) -> None:
         """Takes in a keyframe and makes landmarks of its corners with depth that have none."""
@@ -188,9 +187,8 @@ class SlidingWindow:
     def optimise(self) -> None:
         """Refines poses, landmarks, velocities and biases; then drops what does not fit."""
         held = max(len(self.keyframes) - self._options.window_keyframes, 1)
-        seen = self._observation_counts()
         graph, values = gtsam.NonlinearFactorGraph(), gtsam.Values()
-        shared = [track for track, count in seen.items() if count > 1]
+        shared = self._landmarks_that_tie(held)
         chosen = set(shared)
         body_in_camera = np.linalg.inv(self._camera_in_body)
         for track in shared:
@@ -245,15 +243,14 @@ class SlidingWindow:
         )
         return np.asarray(points @ keyframe.pose[:3, :3].T + keyframe.pose[:3, 3])
 
-    def _observation_counts(self) -> dict[int, int]:
-        counts: dict[int, int] = {}
-        for keyframe in self.keyframes:
-            for track, _ in keyframe.factors:
-                counts[track] = counts.get(track, 0) + 1
-        return counts
+    def _landmarks_that_tie(self, held: int) -> list[int]:
+        """Those seen more than once, and not by keyframes alone that do not move."""
+        counts = Counter(track for keyframe in self.keyframes for track, _ in keyframe.factors)
+        moving = {track for keyframe in self.keyframes[held:] for track, _ in keyframe.factors}
+        return [track for track, count in counts.items() if count > 1 and track in moving]
 
     def _drop_unseen_landmarks(self) -> None:
-        seen = self._observation_counts()
+        seen = {track for keyframe in self.keyframes for track, _ in keyframe.factors}
         self._landmarks = {track: point for track, point in self._landmarks.items() if track in seen}
 
     def _add_inertial(self, graph: "gtsam.NonlinearFactorGraph", values: "gtsam.Values", held: int) -> None:
@@ -305,14 +302,13 @@ class SlidingWindow:
         for track in shared:
             self._landmarks[track] = result.atPoint3(L(track))
         seen = set(shared)
-        residuals = []
-        for keyframe in self.keyframes:
+        for keyframe in self.keyframes[held:]:
             alone = np.array([track not in seen for track in keyframe.tracks.ids.tolist()], dtype=bool)
             alone &= np.isfinite(keyframe.depth)
             # A landmark seen once moves along with its keyframe.
             moved = zip(keyframe.tracks.ids[alone].tolist(), self._in_world(keyframe, alone), strict=True)
             self._landmarks.update((track, point) for track, point in moved if track in self._landmarks)
-            residuals.append(self._drop_misfits(keyframe, seen))
+        residuals = [self._drop_misfits(keyframe, seen) for keyframe in self.keyframes]
         self._estimate_depth_noise(np.concatenate(residuals))
 
     def _drop_misfits(self, keyframe: WindowKeyframe, shared: set[int]) -> NDArray[np.float64]:
