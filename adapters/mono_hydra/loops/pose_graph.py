@@ -137,7 +137,8 @@ class PoseGraph:
         weights = self._loop_weights(start)
         accepted = weights > 0.5
         loops = [loop for loop, believed in zip(self._loops, accepted, strict=True) if believed]
-        if not loops:
+        chain_alone = len(self._odometry) == len(self)
+        if not loops and chain_alone:
             return PoseGraphResult(np.stack(self._odometry_poses), accepted, weights)
         graph = _graph([*self._odometry, *loops])
         poses = gtsam.LevenbergMarquardtOptimizer(graph, start, gtsam.LevenbergMarquardtParams()).optimize()
