@@ -7,7 +7,6 @@ seen by one camera is not where the other looks through.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,11 +15,10 @@ from adapters.mono_hydra.loops.features import SURFACE_CELL, KeyframeFeatures
 from adapters.mono_hydra.loops.matching import descriptor_distances, mutual_matches
 from adapters.mono_hydra.loops.options import LoopOptions
 from adapters.mono_hydra.loops.two_view_alignment import Alignment, Observations, align
+from adapters.mono_hydra.odometry.pose_from_landmarks import pose_by_ransac
 
 _RANSAC_ITERATIONS = 500
-_RANSAC_PIXELS = 4.0
 _RANSAC_CONFIDENCE = 0.999
-_LEAST_FOR_RANSAC = 6
 # This part of the least inliers must be found without knowing the motion.
 _UNGUIDED_PART = 0.4
 # How far from where it is expected a feature is looked for, pixels.
@@ -190,24 +188,7 @@ def _pose_by_ransac(
     points: NDArray[np.float32], pixels: NDArray[np.float32], intrinsics: CameraIntrinsics
 ) -> NDArray[np.float64] | None:
     """float64 [4, 4] from the points' frame to the camera that sees them at the pixels."""
-    if len(points) < _LEAST_FOR_RANSAC:
-        return None
-    matrix = np.array([[intrinsics.fx, 0, intrinsics.cx], [0, intrinsics.fy, intrinsics.cy], [0, 0, 1.0]])
-    found, turn, shift, _ = cv2.solvePnPRansac(
-        points.astype(np.float64),
-        pixels.astype(np.float64),
-        matrix,
-        None,
-        iterationsCount=_RANSAC_ITERATIONS,
-        reprojectionError=_RANSAC_PIXELS,
-        confidence=_RANSAC_CONFIDENCE,
-        flags=cv2.SOLVEPNP_AP3P,
-    )
-    if not found or not (np.isfinite(turn).all() and np.isfinite(shift).all()):
-        return None
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = cv2.Rodrigues(turn)[0], shift.ravel()
-    return pose
+    return pose_by_ransac(points, pixels, intrinsics, _RANSAC_ITERATIONS, _RANSAC_CONFIDENCE)
 
 
 def _align(

@@ -15,6 +15,7 @@ _CONVERGED = 1e-6
 _HUBER = 1.345
 _OUTLIER = 4.0
 _RANSAC_ITERATIONS = 100
+_RANSAC_CONFIDENCE = 0.99
 _RANSAC_PIXELS = 4.0
 _LEAST_FOR_RANSAC = 6
 _NEAREST = 0.05
@@ -134,25 +135,49 @@ def _huber_weights(residuals: NDArray[np.float64]) -> NDArray[np.float64]:
 def find_pose(
     landmarks: NDArray[np.float64], pixels: NDArray[np.float32], intrinsics: CameraIntrinsics
 ) -> NDArray[np.float64] | None:
-    """A first pose without any guess, from random samples that agree (RANSAC).
+    """A first pose without any guess.
 
     Returns:
         Camera to world, float64 [4, 4]; None when no sample finds agreement.
     """
-    if len(landmarks) < _LEAST_FOR_RANSAC:
+    found = pose_by_ransac(landmarks, pixels, intrinsics, _RANSAC_ITERATIONS, _RANSAC_CONFIDENCE)
+    return None if found is None else np.asarray(np.linalg.inv(found))
+
+
+def pose_by_ransac(
+    points: NDArray[np.floating],
+    pixels: NDArray[np.float32],
+    intrinsics: CameraIntrinsics,
+    iterations: int,
+    confidence: float,
+) -> NDArray[np.float64] | None:
+    """The pose on which most of random samples of points agree; the same input gives the same pose.
+
+    Args:
+        points: float [N, 3].
+        pixels: float32 [N, 2], where a camera sees them.
+        intrinsics: Of the camera.
+        iterations: Samples, at most.
+        confidence: Fewer are drawn when a good one was found with this probability.
+
+    Returns:
+        float64 [4, 4], from the points' frame to the camera's; None when no sample finds agreement.
+    """
+    if len(points) < _LEAST_FOR_RANSAC:
         return None
     matrix = np.array([[intrinsics.fx, 0, intrinsics.cx], [0, intrinsics.fy, intrinsics.cy], [0, 0, 1.0]])
     found, turn, shift, _ = cv2.solvePnPRansac(
-        np.ascontiguousarray(landmarks),
+        np.ascontiguousarray(points, dtype=np.float64),
         np.ascontiguousarray(pixels, dtype=np.float64),
         matrix,
         None,
-        iterationsCount=_RANSAC_ITERATIONS,
+        iterationsCount=iterations,
         reprojectionError=_RANSAC_PIXELS,
+        confidence=confidence,
         flags=cv2.SOLVEPNP_AP3P,
     )
     if not found or not (np.isfinite(turn).all() and np.isfinite(shift).all()):
         return None
-    world_to_camera = np.eye(4)
-    world_to_camera[:3, :3], world_to_camera[:3, 3] = cv2.Rodrigues(turn)[0], shift.ravel()
-    return np.asarray(np.linalg.inv(world_to_camera))
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = cv2.Rodrigues(turn)[0], shift.ravel()
+    return pose
