@@ -23,11 +23,29 @@ class ResourceNeeds:
     gpus: int = 0
 
 
+@dataclass(frozen=True)
+class TrialNames:
+    """Which trial it is: the sequence, the perception module's label, the number of the run."""
+
+    sequence: str
+    perception: str
+    run: int
+
+
+#: Where the images of the backends in this project are described: a folder for each.
+IMAGE_FOLDERS = Path(__file__).parent.parent / "docker"
+
+
 class Adapter(ABC):
     """Describes one backend to the harness without importing the SLAM system itself."""
 
     #: ``module:Class`` of the :class:`adapters.backend.Backend` that the server side loads.
     server: ClassVar[str]
+    #: The folder with the Dockerfile of the backend's image and what only the image needs; None without one.
+    image_folder: ClassVar[Path | None] = None
+    #: Options of which the value is a file or a folder that the backend reads. A container is shown these,
+    #: read-only, and nothing else of the machine.
+    input_options: ClassVar[tuple[str, ...]] = ()
     #: Distributions whose versions belong into the record.
     packages: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[ResourceNeeds] = ResourceNeeds()
@@ -75,3 +93,20 @@ class Adapter(ABC):
                 to); nothing is started. Both messages say what to do.
         """
         return {**self.default_options, **options}
+
+    def options_for_trial(self, options: dict[str, Any], trial: TrialNames) -> dict[str, Any]:
+        """The options of one trial, for backends that need to know which trial it is.
+
+        Args:
+            options: As :meth:`prepare` returned them.
+            trial: Which trial.
+
+        Raises:
+            BackendUnavailableError: There is nothing to run for this trial; it is skipped.
+            BackendInputError: What the user gave for this trial is wrong; it fails.
+        """
+        return options
+
+    def ground_truth_is_input(self, options: dict[str, Any]) -> bool:
+        """Whether ground truth reaches the backend with these options, in any form."""
+        return self.capabilities().ground_truth_is_input
