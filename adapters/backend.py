@@ -1,7 +1,7 @@
 """The server side's view of a SLAM system: what a backend implements and what passes through it."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,10 @@ class Capabilities:
     deterministic: bool = False
     live_poses: bool = True
     ground_truth_is_input: bool = False
+
+    def agrees_with(self, declared: "Capabilities") -> bool:
+        """Whether these say the same but for the version, which a container may have another of."""
+        return replace(self, version=declared.version) == declared
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 from adapters.adapter import Adapter, ResourceNeeds
 from adapters.backend import BackendInputError
+from adapters.runtimes.container import ContainerRuntime
 from adapters.runtimes.process import ProcessRuntime
 from adapters.runtimes.runtime import Runtime
 from harness.configuration import RuntimeChoice
@@ -17,8 +18,19 @@ BACKENDS: Registry[Adapter] = Registry(
     Adapter,  # type: ignore[type-abstract]
 )
 
-#: In the order in which ``auto`` tries them.
-RUNTIMES: dict[RuntimeChoice, type[Runtime]] = {RuntimeChoice.PROCESS: ProcessRuntime}
+_KINDS = {ContainerRuntime.name: "a container", ProcessRuntime.name: "a process"}
+#: In the order in which ``auto`` tries them: whoever has built an image has done so to have it used.
+_RUNTIMES = (RuntimeChoice.DOCKER, RuntimeChoice.PROCESS)
+
+
+def make_runtime(choice: RuntimeChoice, image: str | None = None) -> Runtime:
+    """One way of starting backends.
+
+    Args:
+        choice: Which; not ``auto``.
+        image: For containers, the image instead of the backend's own.
+    """
+    return ContainerRuntime(image) if choice is RuntimeChoice.DOCKER else ProcessRuntime()
 
 
 def create_adapter(name: str) -> Adapter:
@@ -58,22 +70,34 @@ def check_options(name: str, adapter: Adapter, options: dict[str, Any]) -> None:
         raise ConfigurationError(f"backend '{name}': {error}") from error
 
 
-def choose_runtime(adapter: Adapter, choice: RuntimeChoice) -> tuple[Runtime | None, str | None]:
+def choose_runtime(
+    adapter: Adapter, choice: RuntimeChoice, image: str | None = None
+) -> tuple[Runtime | None, str | None]:
     """Find the runtime for a backend.
+
+    Args:
+        adapter: The backend.
+        choice: How it is to be started.
+        image: The container image instead of its own; with ``auto``, containers are then meant.
 
     Returns:
         The runtime and None, or None and the sentence that says why no runtime can start it.
     """
-    candidates = RUNTIMES.values() if choice is RuntimeChoice.AUTO else [RUNTIMES[choice]]
+    if choice is not RuntimeChoice.AUTO:
+        candidates: tuple[RuntimeChoice, ...] = (choice,)
+    elif image:
+        candidates = (RuntimeChoice.DOCKER,)
+    else:
+        candidates = _RUNTIMES if adapter.image_folder else (RuntimeChoice.PROCESS,)
     reasons = []
-    for runtime in (candidate() for candidate in candidates):
+    for runtime in (make_runtime(candidate, image) for candidate in candidates):
         try:
             reason = runtime.unavailable(adapter)
         except Exception as error:  # noqa: BLE001 - a plug-in that breaks here must not hide the others
             reason = f"it cannot say what it needs: {type(error).__name__}: {error}"
         if reason is None:
             return runtime, None
-        reasons.append(reason)
+        reasons.append(reason if len(candidates) == 1 else f"as {_KINDS[runtime.name]}: {reason}")
     return None, "; ".join(reasons)
 
 
@@ -87,7 +111,8 @@ def why_not_here(
         choice: How it is to be started.
         needs: What it is given, where that is not what it asks for.
     """
-    return choose_runtime(adapter, choice)[1] or lacking_hardware(needs or adapter.needs)
+    # Hardware first: nobody should build an image for a GPU that is not there.
+    return lacking_hardware(needs or adapter.needs) or choose_runtime(adapter, choice)[1]
 
 
 def lacking_hardware(needs: ResourceNeeds, machine: Hardware | None = None) -> str | None:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from adapters.client import PhaseLimits
+from adapters.runtimes.runtime import OUTPUT_LIMIT_BYTES
 from harness.errors import ConfigurationError
 from harness.record import FrozenModel
 
@@ -31,6 +32,7 @@ class RuntimeChoice(StrEnum):
     """How a backend is started; ``auto`` takes the first that can."""
 
     AUTO = "auto"
+    DOCKER = "docker"
     PROCESS = "process"
 
 
@@ -53,7 +55,9 @@ class ExperimentConfiguration(FrozenModel):
         limits: How long each phase of the conversation with a backend may be silent.
         predict_limit_s: How long a perception module may take for a frame.
         trial_limit_s: How long a whole trial may take, everything included.
+        images: Per backend, the container image to start instead of the backend's own.
         memory_limit_bytes: For every backend, instead of what each asks for.
+        output_limit_bytes: What a backend may write, its log included.
         backend_options: Per backend, options that override its defaults.
         perception_options: The same per perception module.
     """
@@ -65,6 +69,7 @@ class ExperimentConfiguration(FrozenModel):
     runs: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
     runtime: RuntimeChoice = RuntimeChoice.AUTO
+    images: dict[str, str] = Field(default_factory=dict)
     feed: Feed = Feed.LOCKSTEP
     max_frames: int | None = Field(default=None, ge=1)
     coverage_floor: float = Field(default=0.9, ge=0, le=1)
@@ -72,6 +77,7 @@ class ExperimentConfiguration(FrozenModel):
     predict_limit_s: FiniteFloat = Field(default=120.0, gt=0)
     trial_limit_s: FiniteFloat = Field(default=4 * 3600.0, gt=0)
     memory_limit_bytes: int | None = Field(default=None, gt=0)
+    output_limit_bytes: int = Field(default=OUTPUT_LIMIT_BYTES, gt=0)
     backend_options: Options = Field(default_factory=dict)
     perception_options: Options = Field(default_factory=dict)
 

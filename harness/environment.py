@@ -13,6 +13,7 @@ from typing import Any
 import platformdirs
 import psutil
 
+from adapters.runtimes.runtime import calculation_environment
 from harness.machine import Gpu, control_group_memory, visible_gpus
 from sequences.reader import DATA_DIRECTORY_VARIABLE, ReaderContext, ignore_progress
 
@@ -56,6 +57,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: package_version(name) for name in _RECORDED_PACKAGES},
+        "calculation": calculation_environment(),
         "git": _git_state(Path(__file__).parent),
         "hardware": asdict(hardware()) | {"gpus": [gpu.name for gpu in hardware().gpus]},
     }

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adapters.adapter import Adapter, ResourceNeeds
+from adapters.adapter import Adapter, ResourceNeeds, TrialNames
 from adapters.backend import BackendInputError, Mode
 from adapters.errors import BackendUnavailableError
 from harness.backends import BACKENDS, check_options, choose_runtime, create_adapter, lacking_hardware
@@ -31,9 +31,10 @@ class _BackendChoice:
 
     name: str
     modes: tuple[Mode, ...] = ()
-    ground_truth_is_input: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    adapter: Adapter | None = None
     runtime: RuntimeChoice | None = None
+    image: str | None = None
     needs: ResourceNeeds = field(default_factory=ResourceNeeds)
     unavailable: str | None = None
 
@@ -50,6 +51,15 @@ class _Outputs:
     """What a module gives on a sequence, or the state in which trials with it end, and why."""
 
     names: frozenset[str]
+    verdict: Status | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """Mode of a trial, or the state it ends in without having run, and why."""
+
+    mode: Mode | None
     verdict: Status | None
     reason: str | None
 
@@ -77,32 +87,51 @@ def plan_trials(
         for choice, module in modules:
             outcome = _outputs(sequence, module)
             for backend in backends:
-                mode, verdict, reason = _decide(outcome, module.name, backend)
+                decision = _decide(outcome, module.name, backend)
                 trials += [
-                    PlannedTrial(
-                        key=TrialKey(
-                            sequence=sequence.entry.name,
-                            perception=module.name,
-                            backend=backend.name,
-                            run=run,
-                        ),
-                        perception=choice,
-                        entry=sequence.entry,
-                        mode=mode,
-                        seed=configuration.seed + run,
-                        backend_options=backend.options,
-                        needs=backend.needs,
-                        runtime=backend.runtime,
-                        ground_truth_is_input=backend.ground_truth_is_input,
-                        verdict=verdict,
-                        reason=reason,
-                        cannot_run_here=backend.unavailable is not None,
-                    )
+                    _trial(sequence.entry, choice, module.name, backend, decision, configuration.seed, run)
                     for run in range(configuration.runs)
                 ]
     if not trials:
         raise ConfigurationError("there is nothing to run: no backend is installed")
     return ExperimentPlan(trials=tuple(trials))
+
+
+def _trial(
+    entry: SequenceEntry,
+    choice: ModuleChoice,
+    perception: str,
+    backend: _BackendChoice,
+    decision: _Decision,
+    first_seed: int,
+    run: int,
+) -> PlannedTrial:
+    """One trial, with the options that its backend wants for it."""
+    options = backend.options
+    ground_truth_is_input = False
+    if backend.adapter is not None and decision.verdict is None:
+        try:
+            options = backend.adapter.options_for_trial(options, TrialNames(entry.name, perception, run))
+            ground_truth_is_input = backend.adapter.ground_truth_is_input(options)
+        except BackendUnavailableError as error:
+            decision = _Decision(None, Status.SKIPPED, str(error))
+        except BackendInputError as error:
+            decision = _Decision(None, Status.FAILED, str(error))
+    return PlannedTrial(
+        key=TrialKey(sequence=entry.name, perception=perception, backend=backend.name, run=run),
+        perception=choice,
+        entry=entry,
+        mode=decision.mode,
+        seed=first_seed + run,
+        backend_options=options,
+        needs=backend.needs,
+        runtime=backend.runtime,
+        image=backend.image,
+        ground_truth_is_input=ground_truth_is_input,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        cannot_run_here=backend.unavailable is not None,
+    )
 
 
 def choose_modules(configuration: ExperimentConfiguration) -> list[ModuleChoice]:
@@ -134,11 +163,13 @@ def _choose_backends(
     configuration: ExperimentConfiguration, context: ReaderContext, announce: Callable[[str], None]
 ) -> list[_BackendChoice]:
     names = configuration.backends or tuple(BACKENDS.names())
-    for name in configuration.backend_options:
-        if name not in names:
-            raise ConfigurationError(
-                f"options are given for backend '{name}', which is not in the experiment"
-            )
+    for what, given in (
+        ("options are", configuration.backend_options),
+        ("an image is", configuration.images),
+    ):
+        for name in given:
+            if name not in names:
+                raise ConfigurationError(f"{what} given for backend '{name}', which is not in the experiment")
     adapters: dict[str, Adapter] = {}
     broken: dict[str, str] = {}
     for name in names:
@@ -169,8 +200,11 @@ def _prepare(
     options, needs = configuration.backend_options.get(name, {}), adapter.needs
     if configuration.memory_limit_bytes is not None:
         needs = replace(needs, memory_bytes=configuration.memory_limit_bytes)
-    runtime, reason = choose_runtime(adapter, configuration.runtime)
-    reason = reason or lacking_hardware(needs)
+    # Hardware first: nobody should build an image for a GPU that is not there.
+    reason = lacking_hardware(needs)
+    runtime = None
+    if reason is None:
+        runtime, reason = choose_runtime(adapter, configuration.runtime, configuration.images.get(name))
     if reason is None:
         announce(f"preparing backend {name}")
         try:
@@ -184,13 +218,13 @@ def _prepare(
             reason = f"it cannot be prepared: {type(error).__name__}: {error}"
             if name in configuration.backends:
                 raise ConfigurationError(f"backend '{name}': {reason}") from error
-    capabilities = adapter.capabilities()
     return _BackendChoice(
         name,
-        capabilities.modes,
-        capabilities.ground_truth_is_input,
+        adapter.capabilities().modes,
         options,
+        adapter,
         None if runtime is None else RuntimeChoice(runtime.name),
+        None if runtime is None else runtime.image_digest(adapter),
         needs,
         reason,
     )
@@ -214,17 +248,15 @@ def _outputs(sequence: _OpenedSequence, module: GuardedModule) -> _Outputs:
         return _Outputs(frozenset(), Status.SKIPPED, str(error))
 
 
-def _decide(
-    outputs: _Outputs, perception: str, backend: _BackendChoice
-) -> tuple[Mode | None, Status | None, str | None]:
-    """Mode of a trial, or the state it ends in without having run, and why."""
+def _decide(outputs: _Outputs, perception: str, backend: _BackendChoice) -> _Decision:
     if backend.unavailable is not None:
-        return None, Status.SKIPPED, f"backend '{backend.name}' cannot run here: {backend.unavailable}"
+        reason = f"backend '{backend.name}' cannot run here: {backend.unavailable}"
+        return _Decision(None, Status.SKIPPED, reason)
     if outputs.verdict is not None:
-        return None, outputs.verdict, outputs.reason
+        return _Decision(None, outputs.verdict, outputs.reason)
     if "depth" in outputs.names and Mode.RGBD in backend.modes:
-        return Mode.RGBD, None, None
+        return _Decision(Mode.RGBD, None, None)
     if Mode.MONO in backend.modes:
-        return Mode.MONO, None, None
+        return _Decision(Mode.MONO, None, None)
     reason = f"backend '{backend.name}' needs depth and perception '{perception}' gives none"
-    return None, Status.SKIPPED, reason
+    return _Decision(None, Status.SKIPPED, reason)

@@ -24,6 +24,7 @@ class PlannedTrial(FrozenModel):
         backend_options: The backend's options, complete.
         needs: What it takes from the machine.
         runtime: How the backend is started; None when the trial will not run.
+        image: Digest of the image it is started from, the same for every trial; None without containers.
         ground_truth_is_input: Whether the backend says that ground truth reaches it.
         verdict: ``skipped`` or ``failed`` when that is known before anything starts.
         reason: Why.
@@ -38,6 +39,7 @@ class PlannedTrial(FrozenModel):
     backend_options: dict[str, Any] = Field(default_factory=dict)
     needs: ResourceNeeds = ResourceNeeds()
     runtime: RuntimeChoice | None = None
+    image: str | None = None
     ground_truth_is_input: bool = False
     verdict: Status | None = None
     reason: str | None = None

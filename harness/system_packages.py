@@ -64,6 +64,11 @@ def missing_libraries() -> list[SystemLibrary]:
     return [library for library in SYSTEM_LIBRARIES if not library.present()]
 
 
+def library_packages() -> list[str]:
+    """Debian packages with all the libraries, sorted."""
+    return sorted({library.package for library in SYSTEM_LIBRARIES})
+
+
 def missing_packages() -> list[str]:
     """Debian packages to install, sorted: libraries, and what ``python -m venv`` needs."""
     packages = {library.package for library in missing_libraries()}
@@ -114,10 +119,14 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    """Name what is missing, or install it; 0 when nothing is missing afterwards."""
+    """Name what is missing, or install it; 0 when nothing is missing afterwards, or everything was named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--install", action="store_true", help="install what is missing, where allowed")
+    parser.add_argument("--list", action="store_true", help="name the packages of all libraries")
     arguments = parser.parse_args()
+    if arguments.list:
+        sys.stdout.write("".join(f"{package}\n" for package in library_packages()))
+        return 0
     if not MINIMUM_PYTHON <= sys.version_info[:2] <= MAXIMUM_PYTHON:
         _say(f"This is Python {sys.version.split()[0]}; 3.11 or 3.12 is needed: make demo PYTHON=python3.11")
         return 1

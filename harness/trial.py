@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from adapters.errors import AdapterError, ProtocolViolationError
 from adapters.label_space import LabelSpace
 from adapters.messages import FinalAnswer
 from adapters.runtimes.runtime import LaunchRequest, Runtime, socket_directory
-from harness.backends import BACKENDS, RUNTIMES
+from harness.backends import BACKENDS, make_runtime
 from harness.configuration import Feed
+from harness.environment import hardware
 from harness.errors import EvaluationError
 from harness.evaluation import TimedPoses, evaluate, status_of, write_tum
 from harness.feeding import FeedingLog, FeedingPlan, feed
@@ -109,7 +110,7 @@ class TrialRun:
     def _run_backend(self, sequence: Sequence, frames: int) -> FinalAnswer:
         adapter = BACKENDS.load(self._trial.key.backend)()
         assert self._trial.runtime is not None, "trials that cannot run here are never started"
-        runtime = RUNTIMES[self._trial.runtime]()
+        runtime = make_runtime(self._trial.runtime, self._trial.image)
         output_directory = self._directory / "backend"
         with socket_directory() as directory:
             request = LaunchRequest(
@@ -118,6 +119,9 @@ class TrialRun:
                 output_directory,
                 self._directory / BACKEND_LOG_FILE,
                 self._trial.needs.memory_bytes,
+                self._configuration.output_limit_bytes,
+                self._trial.backend_options,
+                tuple(gpu.identifier for gpu in hardware().gpus[: self._trial.needs.gpus]),
             )
             with (
                 Connection(request.socket_path) as connection,
@@ -125,8 +129,12 @@ class TrialRun:
             ):
                 connection.watch(running)
                 client = BackendClient(connection, self._configuration.limits)
-                capabilities = self._introduce(client, adapter, runtime)
-                return self._converse(client, capabilities, sequence, frames, output_directory)
+                try:
+                    capabilities = self._introduce(client, adapter, runtime)
+                    started = _Started(adapter, runtime, client, capabilities)
+                    return self._converse(started, sequence, frames, output_directory)
+                except AdapterError as error:
+                    raise running.account_for(error) from error
 
     def _introduce(self, client: BackendClient, adapter: Adapter, runtime: Runtime) -> Capabilities:
         announced, declared = client.hello(), adapter.capabilities()
@@ -135,7 +143,7 @@ class TrialRun:
             "options": self._trial.backend_options,
             **runtime.describe(adapter),
         }
-        if announced != declared:
+        if not announced.agrees_with(declared):
             raise ProtocolViolationError(
                 f"the backend announces {announced}, its adapter declares {declared}"
             )
@@ -143,13 +151,13 @@ class TrialRun:
 
     def _converse(
         self,
-        client: BackendClient,
-        capabilities: Capabilities,
+        started: "_Started",
         sequence: Sequence,
         frames: int,
         output_directory: Path,
     ) -> FinalAnswer:
         found, trial = self._found, self._trial
+        client, capabilities = started.client, started.capabilities
         module = create_module(trial.perception)
         outputs = module.outputs(sequence.info)
         labels = labels_for(capabilities, module, outputs, sequence.info)
@@ -168,7 +176,8 @@ class TrialRun:
                 **labels.as_recorded(),
             }
             feed_kind = self._configuration.feed
-            client.start(start_request(trial, sequence.info, feed_kind, output_directory, labels.space))
+            request = start_request(trial, sequence.info, feed_kind, output_directory, labels.space)
+            client.start(started.runtime.as_seen_inside(request, started.adapter))
         with self._phase("tracking"):
             plan = FeedingPlan(
                 sequence,
@@ -231,6 +240,16 @@ class TrialRun:
         return _Stopwatch(self._found.seconds, name)
 
 
+@dataclass(frozen=True)
+class _Started:
+    """A backend that has introduced itself."""
+
+    adapter: Adapter
+    runtime: Runtime
+    client: BackendClient
+    capabilities: Capabilities
+
+
 class _Stopwatch:
     """Notes the seconds a block took, also when it fails."""
 
@@ -253,7 +272,8 @@ def backend_files(names: tuple[str, ...], output_directory: Path) -> list[str]:
     root = output_directory.resolve()
     for name in names:
         path = (root / name).resolve()
-        if not path.is_relative_to(root) or not path.exists():
+        # Neither a pipe nor a device, on which whoever opens it would wait.
+        if not path.is_relative_to(root) or not (path.is_file() or path.is_dir()):
             raise ProtocolViolationError(f"the backend names the file '{name}', which it did not write")
     return [f"{output_directory.name}/{name}" for name in names]
 

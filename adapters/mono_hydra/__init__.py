@@ -7,7 +7,7 @@ project's own, on OpenCV, gtsam, Open3D and spark-dsg. No pose of the data set r
 
 from typing import Any, ClassVar
 
-from adapters.adapter import Adapter, ResourceNeeds
+from adapters.adapter import IMAGE_FOLDERS, Adapter, ResourceNeeds
 from adapters.backend import Capabilities, Mode
 from adapters.importable import why_not_importable
 from adapters.mono_hydra.options import MonoHydraOptions
@@ -39,6 +39,7 @@ class MonoHydraAdapter(Adapter):
 
     server = "adapters.mono_hydra.backend:MonoHydraBackend"
     packages = ("gtsam", "open3d", "spark-dsg", "opencv-python-headless")
+    image_folder = IMAGE_FOLDERS / "mono-hydra"
     needs = ResourceNeeds(cores=2, memory_bytes=4 * 1024**3)
     default_options: ClassVar[dict[str, Any]] = default_options(MonoHydraOptions)
     #: Every variant has all parts of those before it.

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from adapters.adapter import Adapter, ResourceNeeds
+from adapters.adapter import IMAGE_FOLDERS, Adapter, ResourceNeeds
 from adapters.backend import BackendInputError, Capabilities, Mode
 from adapters.errors import BackendUnavailableError
 from adapters.importable import why_not_importable
@@ -47,6 +47,8 @@ class OrbSlam3Adapter(Adapter):
     """ORB-SLAM3 in the modes ``rgbd`` and ``mono``. The options are :class:`OrbSlam3UserOptions`."""
 
     server = "adapters.orbslam3.backend:OrbSlam3Backend"
+    image_folder = IMAGE_FOLDERS / "orbslam3"
+    input_options = ("vocabulary",)
     needs = ResourceNeeds(cores=2, memory_bytes=4 * 1024**3)
     default_options: ClassVar[dict[str, Any]] = default_options(OrbSlam3UserOptions)
 

@@ -76,6 +76,8 @@ def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
     try:
         with os.fdopen(handle, "w", encoding="ascii") as stream:
             stream.write(vocabulary_text(vocabulary))
+        # mkstemp makes files private, and a container does not run as whoever trained it.
+        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

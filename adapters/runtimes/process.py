@@ -16,9 +16,17 @@ from typing import Any, ClassVar
 import psutil
 
 from adapters.adapter import Adapter
-from adapters.errors import AdapterError, BackendDiedError, BackendUnavailableError, ResourceLimitError
+from adapters.errors import AdapterError, BackendUnavailableError, ResourceLimitError
 from adapters.parent_death import adopt_orphans
-from adapters.runtimes.runtime import LaunchRequest, RunningBackend, Runtime, last_lines
+from adapters.runtimes.output_limit import OutputWatch
+from adapters.runtimes.runtime import (
+    LaunchRequest,
+    RunningBackend,
+    Runtime,
+    exit_error,
+    in_gibibytes,
+    too_much_output,
+)
 
 #: How often memory is looked at, seconds.
 _MEMORY_PERIOD_S = 0.1
@@ -88,9 +96,13 @@ class BackendProcess(RunningBackend):
         self._process = process
         self._request = request
         self._over_limit_bytes: int | None = None
+        self._written_bytes: int | None = None
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch_memory, name="memory-watch", daemon=True)
         self._watcher.start()
+        self._output_watch = OutputWatch(
+            [request.output_directory, request.log_file], request.output_limit_bytes, self._end_for_output
+        )
 
     def failure(self) -> AdapterError | None:
         """Memory limit, signal or exit code, with the last lines of the log."""
@@ -99,14 +111,12 @@ class BackendProcess(RunningBackend):
             return None
         if self._over_limit_bytes is not None:
             return ResourceLimitError(
-                f"the backend took {_gigabytes(self._over_limit_bytes)} of memory, its limit is "
-                f"{_gigabytes(self._request.memory_limit_bytes)}; raise it with --memory-limit"
+                f"the backend took {in_gibibytes(self._over_limit_bytes)} of memory, its limit is "
+                f"{in_gibibytes(self._request.memory_limit_bytes)}; raise it with --memory-limit"
             )
-        cause = f"signal {_signal_name(-exit_code)}" if exit_code < 0 else f"exit code {exit_code}"
-        words = last_lines(self._request.log_file)
-        return BackendDiedError(
-            f"the backend died with {cause}" + (f"; its log ends: {words}" if words else "")
-        )
+        if self._written_bytes is not None:
+            return too_much_output(self._written_bytes, self._request.output_limit_bytes)
+        return exit_error(exit_code, self._request.log_file)
 
     def stop(self, grace_s: float = 0.0) -> None:
         """Give it a moment to end by itself, then kill it and all its descendants."""
@@ -114,6 +124,7 @@ class BackendProcess(RunningBackend):
             self._process.wait(grace_s)
         self._stopping.set()
         self._watcher.join()
+        self._output_watch.stop()
         self._kill_everything()
         self._process.wait()
 
@@ -147,6 +158,10 @@ class BackendProcess(RunningBackend):
                     adopted.append(process)
         return adopted
 
+    def _end_for_output(self, written_bytes: int) -> None:
+        self._written_bytes = written_bytes
+        self._kill_everything()
+
     def _watch_memory(self) -> None:
         while not self._stopping.wait(_MEMORY_PERIOD_S) and self._process.poll() is None:
             taken = _memory_of(_family(self._process.pid))
@@ -172,14 +187,3 @@ def _memory_of(processes: list[psutil.Process]) -> int:
         with contextlib.suppress(psutil.NoSuchProcess):
             taken += process.memory_info().rss
     return taken
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # one of the real-time signals, which have no names
-        return str(number)
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1024**3:.2f} GiB"

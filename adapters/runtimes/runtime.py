@@ -3,21 +3,25 @@
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import zmq
 
 from adapters.adapter import Adapter
-from adapters.errors import AdapterError
+from adapters.backend import StartRequest
+from adapters.errors import AdapterError, BackendDiedError, ResourceLimitError
 
 _GRACE_S = 5.0
+#: What a backend may write unless the user says otherwise. The largest maps take some hundred megabytes.
+OUTPUT_LIMIT_BYTES = 4 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,9 @@ class LaunchRequest:
         output_directory: The only place the backend writes to; its working directory.
         log_file: Where its standard output and error go.
         memory_limit_bytes: It is stopped when it takes more.
+        output_limit_bytes: It is stopped when what it writes, its log included, takes more.
+        options: What it will be started with, as the adapter prepared them.
+        gpus: The GPUs it is handed, by index or UUID; empty unless the adapter needs any.
     """
 
     adapter: Adapter
@@ -37,6 +44,9 @@ class LaunchRequest:
     output_directory: Path
     log_file: Path
     memory_limit_bytes: int
+    output_limit_bytes: int = OUTPUT_LIMIT_BYTES
+    options: Mapping[str, Any] = field(default_factory=dict)
+    gpus: tuple[str, ...] = ()
 
 
 class RunningBackend(ABC):
@@ -45,6 +55,10 @@ class RunningBackend(ABC):
     @abstractmethod
     def failure(self) -> AdapterError | None:
         """Why it can answer no more, with its last words; None while it runs."""
+
+    def account_for(self, error: AdapterError) -> AdapterError:
+        """What a failed conversation really died of, where more is known than the conversation shows."""
+        return error
 
     @abstractmethod
     def stop(self, grace_s: float = 0.0) -> None:
@@ -91,6 +105,31 @@ class Runtime(ABC):
     def describe(self, adapter: Adapter) -> dict[str, Any]:
         """What a record must hold to start the same again: versions, image digest."""
 
+    def image_digest(self, adapter: Adapter) -> str | None:
+        """The image that is started, by the digest that no rebuild changes; None without images.
+
+        Raises:
+            BackendUnavailableError: There is none.
+        """
+        return None
+
+    def as_seen_inside(self, request: StartRequest, adapter: Adapter) -> StartRequest:
+        """The request with paths as the backend sees them; the same where it sees what the harness sees."""
+        return request
+
+
+#: Variables that choose how numerical libraries calculate: they change results in the last digits.
+_CALCULATION_VARIABLES = ("OPENBLAS_", "MKL_", "BLIS_", "NPY_", "OMP_", "CUBLAS_")
+
+
+def calculation_environment() -> dict[str, str]:
+    """The variables of this process that choose how numerical libraries calculate.
+
+    Every runtime hands them on, so that a backend gives the same bits whatever it is started by, and every
+    record has them.
+    """
+    return {name: value for name, value in os.environ.items() if name.startswith(_CALCULATION_VARIABLES)}
+
 
 def last_lines(log_file: Path, count: int = 5) -> str:
     """The end of a log, for messages; empty when there is none."""
@@ -101,6 +140,38 @@ def last_lines(log_file: Path, count: int = 5) -> str:
     except FileNotFoundError:
         return ""
     return " | ".join([line.strip() for line in lines if line.strip()][-count:])
+
+
+def too_much_output(taken_bytes: int, limit_bytes: int) -> ResourceLimitError:
+    """The error of a backend that wrote more than it may."""
+    return ResourceLimitError(
+        f"the backend wrote {in_gibibytes(taken_bytes)} of files and log, its limit is "
+        f"{in_gibibytes(limit_bytes)}; raise it with --output-limit"
+    )
+
+
+def exit_error(exit_code: int, log_file: Path) -> BackendDiedError:
+    """The error of a backend that ended by itself.
+
+    Args:
+        exit_code: Negative for a signal.
+        log_file: Has its last words.
+    """
+    cause = f"signal {_signal_name(-exit_code)}" if exit_code < 0 else f"exit code {exit_code}"
+    words = last_lines(log_file)
+    return BackendDiedError(f"the backend died with {cause}" + (f"; its log ends: {words}" if words else ""))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time signals, which have no names
+        return str(number)
+
+
+def in_gibibytes(size: int) -> str:
+    """A size as people read it."""
+    return f"{size / 1024**3:.2f} GiB"
 
 
 _SOCKET_PREFIX = "slam-harness-"

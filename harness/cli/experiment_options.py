@@ -47,12 +47,29 @@ _OPTIONS = (
     names_option("--perception", help="Perception modules: NAME or NAME:FILE; repeatable."),
     click.option("--runs", type=int, help="Repetitions of every combination (default 1)."),
     click.option("--seed", type=int, help="Seed of the first run (default 0)."),
-    click.option("--runtime", type=click.Choice([choice.value for choice in RuntimeChoice])),
+    click.option(
+        "--runtime",
+        type=click.Choice([choice.value for choice in RuntimeChoice]),
+        help="How backends are started (default: auto, a container where the image has been built).",
+    ),
+    click.option(
+        "--image",
+        "images",
+        multiple=True,
+        metavar="BACKEND=IMAGE",
+        help="A container image instead of the backend's own; repeatable.",
+    ),
     click.option("--feed", type=click.Choice([feed.value for feed in Feed]), help="Default: lockstep."),
     click.option("--max-frames", type=int, help="Only the first frames of every sequence."),
     click.option("--coverage-floor", type=float, help="Share of frames that need a pose (default 0.9)."),
     click.option(
         "--memory-limit", "memory_limit_bytes", metavar="SIZE", help="For a backend, as in 6G or 800M."
+    ),
+    click.option(
+        "--output-limit",
+        "output_limit_bytes",
+        metavar="SIZE",
+        help="What a backend may write, its log included (default 4G).",
     ),
     click.option("--trial-limit", "trial_limit_s", type=float, help="Seconds a whole trial may take."),
     click.option(
@@ -95,9 +112,13 @@ def configuration_of(options: dict[str, Any]) -> ExperimentConfiguration:
     file: Path | None = options.pop("config_file")
     values = load_configuration(file) if file else {}
     settings = [_parse_setting(setting) for setting in options.pop("settings")]
-    memory_limit = options.pop("memory_limit_bytes")
-    if memory_limit is not None:
-        values["memory_limit_bytes"] = _parse_size(memory_limit)
+    images = dict(_parse_image(image) for image in options.pop("images"))
+    if images:
+        values["images"] = values.get("images", {}) | images
+    for name, option in (("memory_limit_bytes", "--memory-limit"), ("output_limit_bytes", "--output-limit")):
+        limit = options.pop(name)
+        if limit is not None:
+            values[name] = _parse_size(option, limit)
     values |= {name: value for name, value in options.items() if value is not None}
     for name, option in (("sequences", "--seqs"), ("perception", "--perception")):
         if not values.get(name):
@@ -133,9 +154,16 @@ def parse_value(setting: str, value: str) -> Any:
         raise ConfigurationError(f"--set {setting}: '{value}' is no value: {error}") from error
 
 
-def _parse_size(text: str) -> int:
+def _parse_image(text: str) -> tuple[str, str]:
+    name, _, image = text.partition("=")
+    if not name or not image:
+        raise ConfigurationError(f"--image {text}: expected BACKEND=IMAGE, as in droid-slam=lab/droid-slam:1")
+    return name, image
+
+
+def _parse_size(option: str, text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
-        raise ConfigurationError(f"--memory-limit {text}: expected a size such as 6G or 800M")
+        raise ConfigurationError(f"{option} {text}: expected a size such as 6G or 800M")
     number, unit = match.groups()
     return int(float(number) * 1024 ** " KMGT".index(unit.upper() or " "))

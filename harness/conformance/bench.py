@@ -15,6 +15,7 @@ from adapters.connection import Connection
 from adapters.messages import FinalAnswer
 from adapters.runtimes.runtime import LaunchRequest, RunningBackend, Runtime, socket_directory
 from harness.conformance.outcome import NotApplicableError
+from harness.environment import hardware
 from harness.labels import backend_label_space
 
 #: Frames of a run.
@@ -69,6 +70,8 @@ class Bench:
                 self.output_directory,
                 self.directory / "backend.log",
                 self.adapter.needs.memory_bytes,
+                options=self.options,
+                gpus=tuple(gpu.identifier for gpu in hardware().gpus[: self.adapter.needs.gpus]),
             )
             with Connection(request.socket_path) as connection, self.runtime.start(request) as running:
                 connection.watch(running)
@@ -152,7 +155,7 @@ class Bench:
         """A conversation that has been started."""
         client = BackendClient(connection, limits or PhaseLimits())
         client.hello()
-        client.start(request or self.start_request())
+        client.start(self.runtime.as_seen_inside(request or self.start_request(), self.adapter))
         return client
 
     def run(
