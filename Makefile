@@ -18,7 +18,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -I harness/system_packages.py --install
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[demo,export,rosbag,dev]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[demo,export,go-slam,rosbag,dev]'
 	touch $@
 
 lint: $(INSTALLED)
