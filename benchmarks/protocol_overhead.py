@@ -24,7 +24,7 @@ from adapters.backend import CameraIntrinsics, Mode, RgbdFrame, StartRequest
 from adapters.client import BackendClient, PhaseLimits
 from adapters.connection import Connection
 from adapters.runtimes.process import ProcessRuntime
-from adapters.runtimes.runtime import LaunchRequest, socket_directory
+from adapters.runtimes.runtime import LaunchRequest, Runtime, socket_directory
 from adapters.server import load_backend
 from harness.backends import BACKENDS
 from harness.environment import cache_directory, reader_context
@@ -53,19 +53,24 @@ def in_this_process(adapter: Adapter, request: StartRequest, frames: list[RgbdFr
 
 
 def through_the_protocol(
-    adapter: Adapter, request: StartRequest, frames: list[RgbdFrame], directory: Path
+    adapter: Adapter, runtime: Runtime, request: StartRequest, frames: list[RgbdFrame], directory: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """Milliseconds from answer to answer without waiting, and as the backend measured itself."""
     periods, own = [], []
     with socket_directory() as sockets:
         launch = LaunchRequest(
-            adapter, sockets / "s", directory, directory / "log", adapter.needs.memory_bytes
+            adapter,
+            sockets / "s",
+            directory,
+            directory.with_suffix(".log"),
+            adapter.needs.memory_bytes,
+            options=request.options,
         )
-        with Connection(launch.socket_path) as connection, ProcessRuntime().start(launch) as running:
+        with Connection(launch.socket_path) as connection, runtime.start(launch) as running:
             connection.watch(running)
             client = BackendClient(connection, PhaseLimits())
             client.hello()
-            client.start(request)
+            client.start(runtime.as_seen_inside(request, adapter))
             before = time.perf_counter()
             for frame, upcoming in zip(frames, [*frames[1:], None], strict=True):
                 answer = client.track(frame, upcoming)
@@ -107,10 +112,12 @@ def main() -> None:
 
     direct, periods, own = [], [], []
     with TemporaryDirectory() as name:
-        request = StartRequest(camera, Mode.RGBD, 0, rate, options, Path(name))
+        output = Path(name) / "output"
+        output.mkdir()
+        request = StartRequest(camera, Mode.RGBD, 0, rate, options, output)
         for _ in range(arguments.repeats):
             direct.append(in_this_process(adapter, request, frames))
-            seen, measured = through_the_protocol(adapter, request, frames, Path(name))
+            seen, measured = through_the_protocol(adapter, ProcessRuntime(), request, frames, output)
             periods.append(seen)
             own.append(measured)
     direct_ms, period_ms, own_ms = map(np.concatenate, (direct, periods, own))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
+from adapters.runtimes.engine import EngineError, engine
 from harness.backends import BACKENDS, create_adapter, lacking_hardware, why_not_here
 from harness.environment import cache_directory, hardware, reader_context
 from harness.errors import ConfigurationError
@@ -53,7 +54,7 @@ _EXTRAS = (
 
 def examine() -> list[Piece]:
     """Look at everything the harness may need on this machine."""
-    return [*_libraries(), *_extras(), _git(), _gpu(), _mamba_kernels(), _data(), *_backends()]
+    return [*_libraries(), *_extras(), _git(), _gpu(), _mamba_kernels(), _engine(), _data(), *_backends()]
 
 
 def _libraries() -> list[Piece]:
@@ -97,6 +98,15 @@ def _mamba_kernels() -> Piece:
         return Piece("package mamba_ssm", Finding.PRESENT, purpose)
     remedy = "pip install 'slam-harness[gpu]'" if hardware().gpus else None
     return Piece("package mamba_ssm", Finding.OPTIONAL, purpose, remedy)
+
+
+def _engine() -> Piece:
+    purpose = "backends in containers (--runtime docker)"
+    try:
+        found = engine()
+    except EngineError as error:
+        return Piece("container engine", Finding.OPTIONAL, purpose, str(error))
+    return Piece(f"container engine {found.version} at {found.address}", Finding.PRESENT, purpose)
 
 
 def _data() -> Piece:

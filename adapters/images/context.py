@@ -1,5 +1,6 @@
 """What an image of a backend is built from: its folder, the server side, and wheels where they are given."""
 
+import ast
 import hashlib
 import importlib.util
 import io
@@ -14,8 +15,6 @@ from adapters.errors import AdapterError
 
 _ADAPTERS = Path(__file__).parent.parent
 _CHECKOUT = _ADAPTERS.parent
-#: Of our own package: what runs on the harness's side alone.
-_HARNESS_SIDE = ("runtimes", "images")
 _LEFT_OUT = ("__pycache__",)
 #: Whoever owns a file in the checkout, and when it was written, is no business of the image.
 _FILE_MODE, _PROGRAM_MODE = 0o644, 0o755
@@ -71,9 +70,10 @@ class BuildContext:
 def build_context(adapter: Adapter) -> BuildContext:
     """Everything that the image of a backend is built from.
 
-    At its top lies what is in the image's folder; beside that ``adapters/`` (the server side of the
-    protocol), the package that the backend's own server side is in, ``system_packages.py`` (which installs
-    system libraries), ``constraints.txt`` (the tested versions) and an empty ``wheels/``.
+    At its top lies what is in the image's folder. Beside that ``adapters/`` (protocol and what the backend
+    imports of ours, so that a change of one backend leaves the images of the others as they are), the package
+    that the backend's own server side is in, ``system_packages.py`` (which installs system libraries),
+    ``constraints.txt`` (the tested versions) and an empty ``wheels/``.
 
     Raises:
         ImageError: The backend has no image, or its folder has no Dockerfile.
@@ -88,17 +88,48 @@ def build_context(adapter: Adapter) -> BuildContext:
         "constraints.txt": _if_there(_CHECKOUT / "constraints.txt"),
         "wheels/.keep": None,
     }
-    for path in _files_below(_ADAPTERS):
-        relative = path.relative_to(_ADAPTERS)
-        if relative.parts[0] not in _HARNESS_SIDE:
-            files[f"adapters/{relative.as_posix()}"] = path
-    package = adapter.server.partition(":")[0].partition(".")[0]
-    if package != _ADAPTERS.name:
-        files |= _package_files(package)
+    package, *rest = adapter.server.partition(":")[0].split(".")
+    is_ours = package == _ADAPTERS.name
+    theirs = {} if is_ours else _package_files(package)
+    for path in _server_side({rest[0]} if is_ours else set(), set(theirs.values())):
+        files[f"adapters/{path.relative_to(_ADAPTERS).as_posix()}"] = path
+    files |= theirs
     return BuildContext(files | {path.relative_to(folder).as_posix(): path for path in _files_below(folder)})
 
 
-def _package_files(package: str) -> dict[str, Path | None]:
+def _server_side(subpackages: set[str], importing: set[Path]) -> set[Path]:
+    """The modules of our own package that a backend needs: the protocol's, and what is imported from there.
+
+    Args:
+        subpackages: Those that belong to the backend itself.
+        importing: Files elsewhere that may import more of ours.
+    """
+    found = set(_ADAPTERS.glob("*.py")) | set(_ADAPTERS.glob("py.typed"))
+    subpackages = subpackages | _imported_subpackages(found | importing)
+    while subpackages:
+        added = {path for name in subpackages for path in _files_below(_ADAPTERS / name)} - found
+        found |= added
+        subpackages = _imported_subpackages(added)
+    return found
+
+
+def _imported_subpackages(files: set[Path]) -> set[str]:
+    """Which of our subpackages are imported in some files, wherever in them."""
+    names: set[str] = set()
+    for path in files:
+        if path.suffix != ".py":
+            continue
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+    parts = [name.split(".") for name in names]
+    ours = {part[1] for part in parts if part[0] == _ADAPTERS.name and len(part) > 1}
+    return {name for name in ours if (_ADAPTERS / name).is_dir()}
+
+
+def _package_files(package: str) -> dict[str, Path]:
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise ImageError(f"the package {package}, which the image would have to hold, is not installed")

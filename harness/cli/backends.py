@@ -10,6 +10,7 @@ from adapters.adapter import Adapter
 from adapters.errors import AdapterError
 from adapters.images.build import BuildSettings, build_image
 from adapters.images.image import BackendImage, find_image
+from adapters.runtimes.engine import EngineError
 from harness.backends import BACKENDS, choose_runtime, create_adapter, lacking_hardware, why_not_here
 from harness.cli.console import ERRORS, OUTPUT, say
 from harness.cli.progress import progress_bars
@@ -20,7 +21,7 @@ from harness.errors import ConfigurationError
 from sequences.errors import SequenceError
 
 _COLOURS = {CheckState.PASSED: "green", CheckState.FAILED: "red", CheckState.NOT_APPLICABLE: "dim"}
-_DIGEST_DIGITS = len("sha256:") + 12
+_DIGEST_DIGITS = 12
 
 
 @click.group()
@@ -31,20 +32,21 @@ def backends() -> None:
 @backends.command("ls")
 def list_backends() -> None:
     """List the backends, what they can do, whether they can run here, and their images."""
-    table = Table(
-        *("backend", "version", "modes", "deterministic", "GPU", "runs here", "image", "size"),
-        box=None,
-        pad_edge=False,
-    )
+    columns = ("backend", "version", "modes", "deterministic", "GPU", "runs as", "image", "size")
+    table = Table(*columns, box=None, pad_edge=False)
+    remarks: dict[str, str] = {}
     for name in BACKENDS.names():
         try:
             adapter = create_adapter(name)
         except (SequenceError, ConfigurationError) as error:
-            table.add_row(name, "", "", "", "", f"[red]no[/]: {escape(str(error))}")
+            table.add_row(name, "", "", "", "", "[red]no[/]")
+            remarks[name] = str(error)
             continue
         capabilities = adapter.capabilities()
         runtime, _ = choose_runtime(adapter, RuntimeChoice.AUTO)
         reason = why_not_here(adapter)
+        if reason:
+            remarks[name] = reason
         image, size = _image_cells(adapter)
         table.add_row(
             name,
@@ -52,22 +54,26 @@ def list_backends() -> None:
             ", ".join(mode.value for mode in capabilities.modes),
             "yes" if capabilities.deterministic else "no",
             str(adapter.needs.gpus) if adapter.needs.gpus else "no",
-            f"[green]{runtime.name}[/]" if runtime and not reason else f"[red]no[/]: {escape(reason or '')}",
+            f"[green]{runtime.name}[/]" if runtime and not reason else "[red]no[/]",
             image,
             size,
         )
     OUTPUT.print(table)
+    for name, remark in remarks.items():
+        OUTPUT.print(f"[bold]{name}[/]: {escape(remark)}", highlight=False, soft_wrap=True)
 
 
 def _image_cells(adapter: Adapter) -> tuple[str, str]:
-    """The image's digest and size, or why there is none."""
+    """The image's digest and size, or that it has not been built of this code, or that there is none."""
     if adapter.image_folder is None:
-        return "none", ""
+        return "[dim]none[/]", ""
     try:
         image = find_image(adapter)
-    except AdapterError as error:
-        return f"[dim]{escape(str(error))}[/]", ""
-    return image.digest[:_DIGEST_DIGITS], f"{image.size_bytes / 1e9:.2f} GB"
+    except EngineError:
+        return "[dim]no engine[/]", ""
+    except AdapterError:
+        return "[dim]not built[/]", ""
+    return image.digest.removeprefix("sha256:")[:_DIGEST_DIGITS], f"{image.size_bytes / 1e9:.2f} GB"
 
 
 @backends.command("build")
