@@ -32,7 +32,7 @@ from adapters.droid_slam.options import DroidSlamOptions
 from adapters.droid_slam.preprocessing import InputScaling
 from adapters.droid_slam.upstream import DroidSystem
 from adapters.droid_slam.weights import Weights, find_weights
-from adapters.mono_hydra.mapping.mesh_file import write_mesh
+from adapters.labelled_mesh import write_mesh
 from adapters.options import parse_options
 
 MESH_FILE = "mesh.ply"
@@ -165,7 +165,7 @@ class DroidSlamBackend(Backend):
         figures = {"mesh_vertices": len(mesh.vertices), "mesh_triangles": len(mesh.triangles)}
         if not len(mesh.triangles):
             return (), figures
-        write_mesh(self._directory / MESH_FILE, mesh)
+        write_mesh(self._directory / MESH_FILE, mesh, "world of the first camera, unit of the trajectory")
         names = {"mesh": MESH_FILE, "scene_graph": None, "label_space": None, "world": "trajectory"}
         content = json.dumps({"schema_version": 1, **names}, indent=1) + "\n"
         (self._directory / MAP_FILE).write_text(content, encoding="utf-8")

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from adapters.backend import CameraIntrinsics
 from adapters.droid_slam.keyframes import Keyframes
-from adapters.mono_hydra.model import LABEL_UNKNOWN, LabelledMesh
+from adapters.labelled_mesh import LABEL_UNKNOWN, LabelledMesh
 
 #: Neighbours in time on either side that are asked whether they see the same depth ...
 _NEIGHBOURS = 3

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.backend import BackendInputError
+from adapters.digest import file_digest
 from adapters.droid_slam.options import DroidSlamOptions
-from adapters.orbslam3.vocabulary_file import file_digest
 
 #: Where the image says that its own weights are; it may have been built without.
 WEIGHTS_VARIABLE = "DROID_SLAM_WEIGHTS"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.backend import BackendInputError, Trajectory
-from adapters.rgbd_odometry.rotations import quaternion_from_rotation
+from adapters.rotations import quaternion_from_rotation
 
 POSES_FILE = Path("checkpoints", "est_poses.npy")
 #: Upstream computes in float32.

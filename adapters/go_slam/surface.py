@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.mono_hydra.mapping.mesh_file import write_mesh
-from adapters.mono_hydra.model import LABEL_UNKNOWN, LabelledMesh
+from adapters.labelled_mesh import LABEL_UNKNOWN, LabelledMesh, write_mesh
 
 RAW_MESH_FILE = Path("mesh", "final_raw_mesh.ply")
 MAP_FILE, MESH_FILE = "map.json", "mesh.ply"
@@ -49,7 +48,7 @@ def write_map(raw_mesh: Path, directory: Path, camera_positions: NDArray[np.floa
         mesh = read_mesh(raw_mesh, camera_positions)
     except MeshError as error:
         return MapFiles(statistics={"no_mesh_because": str(error)})
-    write_mesh(directory / MESH_FILE, mesh)
+    write_mesh(directory / MESH_FILE, mesh, "world of the first camera, unit of the trajectory")
     description = {"mesh": MESH_FILE, "scene_graph": None, "label_space": None, "world": "trajectory"}
     (directory / MAP_FILE).write_text(
         json.dumps({"schema_version": 1, **description}, indent=1) + "\n", encoding="utf-8"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adapters.backend import BackendInputError
-from adapters.orbslam3.vocabulary_file import file_digest
+from adapters.digest import file_digest
 
 
 def check_weights(path: Path, sha256: str) -> str:

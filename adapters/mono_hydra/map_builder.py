@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.label_space import LabelRole, LabelSpace
+from adapters.labelled_mesh import write_mesh
 from adapters.mono_hydra.back_end_messages import BackEndSetup
 from adapters.mono_hydra.dynamic_labels import dynamic_mask
 from adapters.mono_hydra.keyframe_store import KeyframeStore
-from adapters.mono_hydra.mapping.mesh_file import write_mesh
 from adapters.mono_hydra.mapping.semantic_map import SemanticMap
 from adapters.mono_hydra.model import RgbdLabels
 from adapters.mono_hydra.scene_graph.build import build_scene_graph
@@ -84,7 +84,7 @@ class MapBuilder:
         self._rebuild(poses, scales, kept)
         with self._clock.stage("mesh"):
             mesh = self._map.mesh()
-            write_mesh(self._directory / MESH_FILE, mesh)
+            write_mesh(self._directory / MESH_FILE, mesh, "world of the trajectory, metres, z up")
         space = self._label_space or _NO_LABELS
         stamps = np.array([self._store.frame(keyframe).timestamp_ns for keyframe in kept], dtype=np.int64)
         with self._clock.stage("scene_graph"):

@@ -6,9 +6,6 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-#: The label of pixels and vertices whose class is not known.
-LABEL_UNKNOWN = 255
-
 
 class Link(Enum):
     """What ties a keyframe to the one before."""
@@ -53,22 +50,3 @@ class RgbdLabels:
     rgb: NDArray[np.uint8]
     depth: NDArray[np.float32]
     labels: NDArray[np.uint8] | None = None
-
-
-@dataclass(frozen=True)
-class LabelledMesh:
-    """A triangle mesh with colours and labels.
-
-    Attributes:
-        vertices: float32 [V, 3], metres in the map's world.
-        normals: float32 [V, 3], unit vectors into free space.
-        colours: uint8 [V, 3], red, green, blue.
-        labels: uint8 [V], 255 where unknown.
-        triangles: int32 [T, 3], indices of vertices.
-    """
-
-    vertices: NDArray[np.float32]
-    normals: NDArray[np.float32]
-    colours: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    triangles: NDArray[np.int32]

@@ -22,13 +22,14 @@ from adapters.backend import (
     TrackingState,
     Trajectory,
 )
+from adapters.digest import file_digest
 from adapters.options import parse_options
 from adapters.orbslam3 import orbslam3_capabilities
 from adapters.orbslam3.map_history import MapHistory, OrbState
 from adapters.orbslam3.mapping_threads import current_threads, wait_until_idle
 from adapters.orbslam3.settings import OrbSlam3Options, settings_text
 from adapters.orbslam3.trajectory_file import match_frames, read_trajectory
-from adapters.orbslam3.vocabulary_file import VocabularyError, check_vocabulary_file, file_digest
+from adapters.orbslam3.vocabulary_file import VocabularyError, check_vocabulary_file
 
 _SETTINGS_FILE = "orbslam3.yaml"
 _TRAJECTORY_FILE = "orbslam3_frames.txt"

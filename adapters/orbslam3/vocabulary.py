@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.digest import file_digest
 from adapters.orbslam3.settings import DOWNLOAD, TRAINED
 from adapters.orbslam3.vocabulary_download import OFFICIAL_URL, download_vocabulary
 from adapters.orbslam3.vocabulary_file import (
@@ -30,7 +31,6 @@ from adapters.orbslam3.vocabulary_file import (
     VocabularyUnavailableError,
     cannot_be_kept,
     check_vocabulary_file,
-    file_digest,
     write_vocabulary,
 )
 from adapters.orbslam3.vocabulary_training import TrainingParameters, train_vocabulary

@@ -8,12 +8,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from adapters.digest import file_digest
 from adapters.orbslam3.vocabulary_file import (
     VocabularyError,
     VocabularyUnavailableError,
     cannot_be_kept,
     check_vocabulary_file,
-    file_digest,
 )
 
 OFFICIAL_URL = "https://github.com/UZ-SLAMLab/ORB_SLAM3/raw/master/Vocabulary/ORBvoc.txt.tar.gz"

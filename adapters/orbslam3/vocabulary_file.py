@@ -4,7 +4,6 @@ The first line is ``k L scoring weighting``. Every further line is one node belo
 the nodes' numbers from 1: ``parent is_leaf``, the 32 bytes of the descriptor, ``weight``.
 """
 
-import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -104,12 +103,3 @@ def check_vocabulary_file(path: Path) -> None:
         raise VocabularyError(f"{path}, line 1: {b' '.join(header).decode()} is not a vocabulary's header")
     if len(node) != DESCRIPTOR_BYTES + 3 or not all(entry.isdigit() for entry in node[:-1]):
         raise VocabularyError(f"{path}, line 2: expected a node: parent, is_leaf, 32 bytes, weight")
-
-
-def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Digest of a file's content in hexadecimal."""
-    digest = hashlib.new(algorithm)
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -18,8 +18,8 @@ from adapters.backend import (
 from adapters.options import parse_options
 from adapters.rgbd_odometry import rgbd_odometry_capabilities
 from adapters.rgbd_odometry.options import RgbdOdometryOptions
-from adapters.rgbd_odometry.rotations import quaternion_from_rotation
 from adapters.rgbd_odometry.tracker import FrameToModelTracker
+from adapters.rotations import quaternion_from_rotation
 
 
 class RgbdOdometryBackend(Backend):

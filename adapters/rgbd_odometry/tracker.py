@@ -14,7 +14,7 @@ from adapters.rgbd_odometry.model import TsdfModel
 from adapters.rgbd_odometry.observability import brightness_gradient, geometric_constraint
 from adapters.rgbd_odometry.options import RgbdOdometryOptions
 from adapters.rgbd_odometry.patient_open3d import o3d
-from adapters.rgbd_odometry.rotations import rotation_angle
+from adapters.rotations import rotation_angle
 
 _LEAST_VALID_DEPTH = 0.05
 # Ray casting estimates the range of depth in tiles of this many pixels a side.

@@ -32,7 +32,7 @@ _INPUT_DIRECTORY = PurePosixPath("/slam-harness/input")
 _UNPRIVILEGED_ID = 65532
 _MOST_PROCESSES = 1024
 _TEMPORARY_BYTES = 1024**3
-_SHARED_MEMORY_BYTES = 512 * 1024**2
+_SHARED_MEMORY_BYTES = 2 * 1024**3
 #: The engine keeps this much of what a container prints. The harness's own copy counts as output.
 _ENGINE_LOG = {"type": "json-file", "config": {"max-size": "16m", "max-file": "1"}}
 

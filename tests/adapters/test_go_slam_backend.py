@@ -19,9 +19,9 @@ from scipy.spatial.transform import Rotation
 from adapters.backend import BackendInputError, CameraIntrinsics, Mode, RgbdFrame, StartRequest, TrackingState
 from adapters.client import BackendClient, PhaseLimits
 from adapters.connection import Connection
+from adapters.digest import file_digest
 from adapters.errors import AdapterError, BackendDiedError, BackendReportedError, BackendTimeoutError
 from adapters.go_slam import GoSlamAdapter
-from adapters.orbslam3.vocabulary_file import file_digest
 from adapters.runtimes.process import ProcessRuntime
 from adapters.runtimes.runtime import LaunchRequest, socket_directory
 from harness.conformance import CHECKS, Bench, CheckState, check_name, run_check

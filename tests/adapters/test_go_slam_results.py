@@ -7,7 +7,7 @@ from plyfile import PlyData, PlyElement
 from adapters.backend import BackendInputError
 from adapters.go_slam.results import read_trajectory
 from adapters.go_slam.surface import MeshError, read_mesh, write_map
-from adapters.mono_hydra.model import LABEL_UNKNOWN
+from adapters.labelled_mesh import LABEL_UNKNOWN
 
 VERTEX = [(name, "f4") for name in "xyz"]
 COLOURS = [(name, "u1") for name in ("red", "green", "blue")]

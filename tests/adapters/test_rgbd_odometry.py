@@ -15,7 +15,7 @@ from adapters.options import parse_options
 from adapters.rgbd_odometry import RgbdOdometryAdapter
 from adapters.rgbd_odometry.observability import geometric_constraint
 from adapters.rgbd_odometry.options import RgbdOdometryOptions
-from adapters.rgbd_odometry.rotations import quaternion_from_rotation, rotation_angle
+from adapters.rotations import quaternion_from_rotation, rotation_angle
 
 needs_open3d = pytest.mark.skipif(
     importlib.util.find_spec("open3d") is None, reason="open3d is not installed"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.label_space import LabelRole, LabelSpace
-from adapters.mono_hydra.model import LABEL_UNKNOWN
+from adapters.labelled_mesh import LABEL_UNKNOWN
 
 #: The row of places of which nothing was seen.
 NO_ROW = 0

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from adapters.backend import CameraIntrinsics
 from adapters.label_space import LabelRole, LabelSpace
+from adapters.labelled_mesh import LABEL_UNKNOWN, LabelledMesh
 from adapters.mono_hydra.dynamic_labels import dynamic_mask
 from adapters.mono_hydra.mapping.label_evidence import NO_ROW, LabelEvidence
 from adapters.mono_hydra.mapping.map_options import MapOptions
-from adapters.mono_hydra.model import LABEL_UNKNOWN, LabelledMesh, RgbdLabels
+from adapters.mono_hydra.model import RgbdLabels
 from adapters.rgbd_odometry.patient_open3d import o3d
 
 _DEVICE = o3d.core.Device("CPU:0")

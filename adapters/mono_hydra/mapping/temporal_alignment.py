@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.backend import CameraIntrinsics
+from adapters.labelled_mesh import LABEL_UNKNOWN
 from adapters.mono_hydra.mapping.map_options import MapOptions
-from adapters.mono_hydra.model import LABEL_UNKNOWN, RgbdLabels
+from adapters.mono_hydra.model import RgbdLabels
 
 _NANOSECONDS_PER_SECOND = 1e9
 # A pixel without depth gets one where this many past frames agree.

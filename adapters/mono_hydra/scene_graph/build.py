@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from adapters.label_space import LabelSpace
-from adapters.mono_hydra.model import LabelledMesh
+from adapters.labelled_mesh import LabelledMesh
 from adapters.mono_hydra.scene_graph.clearance import ClearanceGrid, build_clearance_grid
 from adapters.mono_hydra.scene_graph.free_space import FreeSpace
 from adapters.mono_hydra.scene_graph.objects import SceneObject, find_objects

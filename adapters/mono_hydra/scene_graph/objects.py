@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from adapters.label_space import LabelClass, LabelRole, LabelSpace
-from adapters.mono_hydra.model import LabelledMesh
+from adapters.labelled_mesh import LabelledMesh
 from adapters.mono_hydra.scene_graph.graphs import connected_pieces
 from adapters.mono_hydra.scene_graph.options import SceneGraphOptions
 

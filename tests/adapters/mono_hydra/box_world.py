@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from adapters.backend import CameraIntrinsics
 from adapters.label_space import LabelClass, LabelRole, LabelSpace
-from adapters.mono_hydra.model import LABEL_UNKNOWN, LabelledMesh
+from adapters.labelled_mesh import LABEL_UNKNOWN, LabelledMesh
 from adapters.mono_hydra.scene_graph.free_space import FreeSpace
 from adapters.mono_hydra.scene_graph.options import SceneGraphOptions
 from adapters.rgbd_odometry.patient_open3d import o3d

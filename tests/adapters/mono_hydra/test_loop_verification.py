@@ -14,7 +14,7 @@ from adapters.mono_hydra.loops.matching import descriptor_distances, mutual_matc
 from adapters.mono_hydra.loops.two_view_alignment import Observations, align
 from adapters.mono_hydra.loops.verification import project, verify
 from adapters.mono_hydra.model import RgbdLabels
-from adapters.rgbd_odometry.rotations import rotation_angle
+from adapters.rotations import rotation_angle
 from sequences.tum import TumSequence
 
 #: 99.9 % of chi-square with 6 degrees of freedom lie below.

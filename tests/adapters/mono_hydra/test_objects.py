@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from adapters.mono_hydra.model import LabelledMesh
+from adapters.labelled_mesh import LabelledMesh
 from adapters.mono_hydra.scene_graph.objects import SceneObject, euclidean_clusters, find_objects
 from adapters.mono_hydra.scene_graph.options import SceneGraphOptions
 

@@ -19,9 +19,9 @@ from plane_views import (
 )
 
 from adapters.label_space import LabelClass, LabelRole, LabelSpace
+from adapters.labelled_mesh import LABEL_UNKNOWN
 from adapters.mono_hydra.mapping.map_options import MapOptions
 from adapters.mono_hydra.mapping.semantic_map import SemanticMap
-from adapters.mono_hydra.model import LABEL_UNKNOWN
 
 # Every pixel of the small camera, and every surface however far it was seen from.
 OPTIONS = {"map_stride": 1, "map_least_weight": 0.0}

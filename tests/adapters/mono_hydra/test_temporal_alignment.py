@@ -9,9 +9,9 @@ pytest.importorskip("cv2")
 
 from plane_views import CHAIR, FLOOR, INTRINSICS, SHAPE, WALL, depth_of_plane, frame, pose
 
+from adapters.labelled_mesh import LABEL_UNKNOWN
 from adapters.mono_hydra.mapping.map_options import MapOptions
 from adapters.mono_hydra.mapping.temporal_alignment import TemporalAligner
-from adapters.mono_hydra.model import LABEL_UNKNOWN
 
 STEP_S = 1 / 30
 # The camera walks and turns past an oblique wall.

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.mono_hydra.mapping.mesh_file import write_mesh
-from adapters.mono_hydra.model import LabelledMesh
+from adapters.labelled_mesh import LabelledMesh, write_mesh
 
 MESH = LabelledMesh(
     vertices=np.array([[0, 0, 0], [1.5, 0, 0], [0, -2.25, 0], [0, 0, 1e-3]], np.float32),
@@ -25,7 +24,7 @@ EMPTY = LabelledMesh(
 
 def test_open3d_reads_vertices_normals_colours_and_triangles(tmp_path):
     open3d = pytest.importorskip("open3d")
-    write_mesh(tmp_path / "mesh.ply", MESH)
+    write_mesh(tmp_path / "mesh.ply", MESH, "metres")
     read = open3d.io.read_triangle_mesh(str(tmp_path / "mesh.ply"))
     np.testing.assert_array_equal(np.asarray(read.vertices, np.float32), MESH.vertices)
     np.testing.assert_array_equal(np.asarray(read.vertex_normals, np.float32), MESH.normals)
@@ -35,25 +34,25 @@ def test_open3d_reads_vertices_normals_colours_and_triangles(tmp_path):
 
 def test_open3d_reads_the_labels_of_the_vertices(tmp_path):
     open3d = pytest.importorskip("open3d")
-    write_mesh(tmp_path / "mesh.ply", MESH)
+    write_mesh(tmp_path / "mesh.ply", MESH, "metres")
     read = open3d.t.io.read_point_cloud(str(tmp_path / "mesh.ply"))
     np.testing.assert_array_equal(read.point["label"].numpy().reshape(-1), MESH.labels)
 
 
 def test_an_empty_mesh_is_a_file_too(tmp_path):
-    write_mesh(tmp_path / "mesh.ply", EMPTY)
+    write_mesh(tmp_path / "mesh.ply", EMPTY, "metres")
     assert b"element vertex 0\n" in (tmp_path / "mesh.ply").read_bytes()
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
-    write_mesh(tmp_path / "mesh.ply", MESH)
-    write_mesh(tmp_path / "mesh.ply", EMPTY)
+    write_mesh(tmp_path / "mesh.ply", MESH, "metres")
+    write_mesh(tmp_path / "mesh.ply", EMPTY, "metres")
     assert b"element vertex 0\n" in (tmp_path / "mesh.ply").read_bytes()
     assert os.listdir(tmp_path) == ["mesh.ply"]
 
 
 def test_a_disk_that_is_full_leaves_the_old_file(tmp_path, monkeypatch):
-    write_mesh(tmp_path / "mesh.ply", MESH)
+    write_mesh(tmp_path / "mesh.ply", MESH, "metres")
     before = (tmp_path / "mesh.ply").read_bytes()
 
     def full(path, content):
@@ -63,11 +62,11 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
-        write_mesh(tmp_path / "mesh.ply", replace(MESH, labels=MESH.labels[::-1]))
+        write_mesh(tmp_path / "mesh.ply", replace(MESH, labels=MESH.labels[::-1]), "metres")
     assert (tmp_path / "mesh.ply").read_bytes() == before
     assert os.listdir(tmp_path) == ["mesh.ply"]
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        write_mesh(tmp_path / "nowhere" / "mesh.ply", MESH)
+        write_mesh(tmp_path / "nowhere" / "mesh.ply", MESH, "metres")

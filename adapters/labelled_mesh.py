@@ -1,11 +1,14 @@
-"""Writes labelled meshes as binary PLY files (Turk: The PLY polygon file format. 1994)."""
+"""The mesh that a backend hands over as its map, and its file (Turk: The PLY polygon file format. 1994)."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from adapters.mono_hydra.model import LabelledMesh
+#: The label of vertices (and pixels) whose class is not known.
+LABEL_UNKNOWN = 255
 
 _VERTEX = np.dtype(
     [(name, "<f4") for name in ("x", "y", "z", "nx", "ny", "nz")]
@@ -15,12 +18,32 @@ _FACE = np.dtype([("count", "u1"), ("corners", "<i4", (3,))])
 _PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
 
 
-def write_mesh(path: Path, mesh: LabelledMesh) -> None:
+@dataclass(frozen=True)
+class LabelledMesh:
+    """A triangle mesh with colours and labels.
+
+    Attributes:
+        vertices: float32 [V, 3], metres in the map's world.
+        normals: float32 [V, 3], unit vectors into free space.
+        colours: uint8 [V, 3], red, green, blue.
+        labels: uint8 [V], 255 where unknown.
+        triangles: int32 [T, 3], indices of vertices.
+    """
+
+    vertices: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    colours: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    triangles: NDArray[np.int32]
+
+
+def write_mesh(path: Path, mesh: LabelledMesh, world: str) -> None:
     """Write vertices with normal, colour and label, and triangles, atomically.
 
     Args:
         path: In a folder that exists; an older file is replaced.
         mesh: May be empty.
+        world: What its coordinates are, for whoever reads the file's header, such as "metres, z up".
 
     Raises:
         OSError: The file cannot be written; there is then none, or the older one.
@@ -38,7 +61,7 @@ def write_mesh(path: Path, mesh: LabelledMesh) -> None:
     header = [
         "ply",
         "format binary_little_endian 1.0",
-        "comment world frame, metres, z up; label: id of the class, 255 where unknown",
+        f"comment {world}; label: id of the class, 255 where unknown",
         f"element vertex {len(vertices)}",
         *(f"property {_PLY_TYPES[_VERTEX[name].str]} {name}" for name in _VERTEX.names or ()),
         f"element face {len(faces)}",
