@@ -5,7 +5,6 @@ end, and never calls itself lost. So there are no live poses, and the state is `
 first optimisation is done and, in mode ``rgbd``, some keyframe has depth.
 """
 
-import json
 import logging
 
 import numpy as np
@@ -33,10 +32,9 @@ from adapters.droid_slam.preprocessing import InputScaling
 from adapters.droid_slam.upstream import DroidSystem
 from adapters.droid_slam.weights import Weights, find_weights
 from adapters.labelled_mesh import write_mesh
+from adapters.map_files import MAP_FILE, MESH_FILE, write_map_description
 from adapters.options import parse_options
 
-MESH_FILE = "mesh.ply"
-MAP_FILE = "map.json"
 _FRAMES_FILE = "droid_frames.raw"
 #: Upstream does not keep quaternions at length one; further off they are none.
 _LENGTH_TOLERANCE = 0.01
@@ -166,7 +164,5 @@ class DroidSlamBackend(Backend):
         if not len(mesh.triangles):
             return (), figures
         write_mesh(self._directory / MESH_FILE, mesh, "world of the first camera, unit of the trajectory")
-        names = {"mesh": MESH_FILE, "scene_graph": None, "label_space": None, "world": "trajectory"}
-        content = json.dumps({"schema_version": 1, **names}, indent=1) + "\n"
-        (self._directory / MAP_FILE).write_text(content, encoding="utf-8")
+        write_map_description(self._directory)
         return (MESH_FILE, MAP_FILE), figures

@@ -1,6 +1,5 @@
 """Upstream's mesh as the map of a backend: normals and labels added, in the file layout that reports read."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.labelled_mesh import LABEL_UNKNOWN, LabelledMesh, write_mesh
+from adapters.map_files import MAP_FILE, MESH_FILE, write_map_description
 
 RAW_MESH_FILE = Path("mesh", "final_raw_mesh.ply")
-MAP_FILE, MESH_FILE = "map.json", "mesh.ply"
 #: Vertices that are asked which side of the surface the cameras were on.
 _WITNESSES = 2000
 _UNCOLOURED = 128
@@ -49,10 +48,7 @@ def write_map(raw_mesh: Path, directory: Path, camera_positions: NDArray[np.floa
     except MeshError as error:
         return MapFiles(statistics={"no_mesh_because": str(error)})
     write_mesh(directory / MESH_FILE, mesh, "world of the first camera, unit of the trajectory")
-    description = {"mesh": MESH_FILE, "scene_graph": None, "label_space": None, "world": "trajectory"}
-    (directory / MAP_FILE).write_text(
-        json.dumps({"schema_version": 1, **description}, indent=1) + "\n", encoding="utf-8"
-    )
+    write_map_description(directory)
     sizes = {"mesh_vertices": len(mesh.vertices), "mesh_triangles": len(mesh.triangles)}
     return MapFiles((MESH_FILE, MAP_FILE), sizes)
 

@@ -131,13 +131,17 @@ def _imported_subpackages(files: set[Path]) -> set[str]:
 
 def _package_files(package: str) -> dict[str, Path]:
     found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
+    if found is None:
         raise ImageError(f"the package {package}, which the image would have to hold, is not installed")
-    origin = Path(found.origin)
-    if origin.name != "__init__.py":
-        return {origin.name: origin}
-    root = origin.parent
-    return {f"{package}/{path.relative_to(root).as_posix()}": path for path in _files_below(root)}
+    if found.submodule_search_locations is None:
+        assert found.origin is not None, "a module is a file"
+        return {Path(found.origin).name: Path(found.origin)}
+    roots = [Path(location) for location in found.submodule_search_locations]
+    return {
+        f"{package}/{path.relative_to(root).as_posix()}": path
+        for root in roots
+        for path in _files_below(root)
+    }
 
 
 def _files_below(directory: Path) -> Iterator[Path]:

@@ -1,7 +1,5 @@
 """Makes map, mesh and scene graph from keyframes, anew where their poses have changed, and writes them."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +7,7 @@ from numpy.typing import NDArray
 
 from adapters.label_space import LabelRole, LabelSpace
 from adapters.labelled_mesh import write_mesh
+from adapters.map_files import MAP_FILE, MESH_FILE, write_json, write_map_description
 from adapters.mono_hydra.back_end_messages import BackEndSetup
 from adapters.mono_hydra.dynamic_labels import dynamic_mask
 from adapters.mono_hydra.keyframe_store import KeyframeStore
@@ -19,9 +18,7 @@ from adapters.mono_hydra.scene_graph.free_space import FreeSpace
 from adapters.mono_hydra.scene_graph.scene_graph_file import SCENE_GRAPH_FILE, write_scene_graph
 from adapters.mono_hydra.stage_clock import StageClock
 
-MESH_FILE = "mesh.ply"
 LABEL_SPACE_FILE = "label_space.json"
-MAP_FILE = "map.json"
 _NO_LABELS = LabelSpace("none", ())
 
 
@@ -133,10 +130,5 @@ class MapBuilder:
             {"id": entry.id, "name": entry.name, "colour": list(entry.colour), "role": entry.role.value}
             for entry in space.classes
         ]
-        _write_json(self._directory / LABEL_SPACE_FILE, {"name": space.name, "classes": classes})
-        files = {"mesh": MESH_FILE, "scene_graph": SCENE_GRAPH_FILE, "label_space": LABEL_SPACE_FILE}
-        _write_json(self._directory / MAP_FILE, {"schema_version": 1, **files, "world": "trajectory"})
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(self._directory / LABEL_SPACE_FILE, {"name": space.name, "classes": classes})
+        write_map_description(self._directory, SCENE_GRAPH_FILE, LABEL_SPACE_FILE)
