@@ -31,6 +31,9 @@ _INPUT_DIRECTORY = PurePosixPath("/slam-harness/input")
 #: Whom the backend runs as when the harness runs as root: somebody whom no file of the machine belongs to.
 _UNPRIVILEGED_ID = 65532
 _MOST_PROCESSES = 1024
+_OPEN_FILES = 4096
+#: The kernel counts these over everything the user runs, in containers and outside.
+_USER_PROCESSES = 32768
 _TEMPORARY_BYTES = 1024**3
 _SHARED_MEMORY_BYTES = 2 * 1024**3
 #: The engine keeps this much of what a container prints. The harness's own copy counts as output.
@@ -167,6 +170,9 @@ def container_settings(request: LaunchRequest, user: _User, mark: str) -> dict[s
             # One file alone cannot run away between two looks at the output, and a crash leaves no core.
             Ulimit(name="fsize", soft=request.output_limit_bytes, hard=request.output_limit_bytes),
             Ulimit(name="core", soft=0, hard=0),
+            # Of which engines have defaults of their own, which not every machine lets them set.
+            Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
+            Ulimit(name="nproc", soft=_USER_PROCESSES, hard=_USER_PROCESSES),
         ],
         "log_config": _ENGINE_LOG,
     }
