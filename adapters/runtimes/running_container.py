@@ -71,9 +71,14 @@ class RunningContainer(RunningBackend):
 
     def account_for(self, error: AdapterError) -> AdapterError:
         """Memory that ran out kills one of several processes too, of which the others then complain."""
-        if isinstance(error, ResourceLimitError) or not self._look_at_state().get("OOMKilled"):
+        if isinstance(error, ResourceLimitError):
             return error
-        return self._out_of_memory(f"a process of the backend was killed, and then: {error}")
+        # The conversation is over, and engines tell of memory only when all of the container has ended.
+        self.kill()
+        self._ended.wait(_END_S)
+        if self._state.get("OOMKilled"):
+            return self._out_of_memory(f"a process of the backend was killed, and then: {error}")
+        return error
 
     def stop(self, grace_s: float = 0.0) -> None:
         """Let it end, or kill it; then remove it."""

@@ -29,6 +29,7 @@ class _LazyGroup(click.Group):
         "baseline": "check",
         "backends": "backends",
         "perception": "perception",
+        "rosbag": "rosbag",
         "sequences": "sequences",
         "doctor": "doctor",
     }

@@ -85,15 +85,10 @@ def describe(name: str, size: str | None, as_json: bool) -> None:
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="An option of the module.")
 def predict(images: tuple[Path, ...], module: str, output: Path, settings: tuple[str, ...]) -> None:
     """Predict IMAGES (files or directories): depth, labels and a picture to look at of each."""
-    from harness.cli.experiment_options import parse_value
+    from harness.cli.module_options import module_options
     from harness.predict import predict_images
 
-    options = {}
-    for setting in settings:
-        option, equals, value = setting.partition("=")
-        if not equals:
-            raise ConfigurationError(f"--set {setting}: expected OPTION=VALUE, as in depth_scale=1.4")
-        options[option] = parse_value(setting, value)
+    options = module_options(settings)
     with StepProgress(ERRORS) as progress:
         pictures = predict_images(parse_choice(module, options), images, output, progress)
     for picture in pictures:

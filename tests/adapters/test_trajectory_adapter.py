@@ -1,4 +1,4 @@
-"""Backend ``trajectory``: options, the frames that poses belong to, other frames of reference, conformance."""
+"""Backend ``trajectory``: its options, the frames that poses belong to, the camera of a body, conformance."""
 
 import json
 from dataclasses import replace
@@ -165,6 +165,7 @@ def test_pairs_are_one_to_one_in_order_and_nearest(poses, frames, tolerance):
         ({"file": "{}.tum"}, "there is no {}"),
         ({"file": "{run.tum"}, "file '{run.tum': .* a brace itself is written twice"),
         ({"file": "{sequence:d}.tum"}, "file '{sequence:d}.tum'"),
+        ({"file": "{sequence.__class__}"}, "there is no {sequence.__class__}"),
         ({"file": "{run:{width}}"}, "file '{run:{width}}'"),
         ({"file": 3}, "file must be of type str"),
         ({"exported": "{session}"}, "exported '{session}'"),
