@@ -9,6 +9,7 @@ from adapters.runtimes.engine import engine, engine_errors
 
 _REPOSITORY = "slam-harness"
 _TAG_DIGITS = 12
+_DIGEST = "sha256:"
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class BackendImage:
     """An image that the engine has.
 
     Attributes:
-        reference: The name it was asked for by.
+        reference: Its name, or what it was asked for by when it has none.
         digest: Its own digest, which no other image has, as in ``sha256:...``.
         repository_digests: The names under which registries have it.
         size_bytes: Of all its layers.
@@ -65,12 +66,18 @@ def find_image(adapter: Adapter, reference: str | None = None) -> BackendImage:
         except ImageNotFound:
             others = [] if reference else client.images.list(f"{_REPOSITORY}/{name}")
             raise BackendUnavailableError(_not_there(name, wanted, reference, bool(others))) from None
+    name = image.tags[0] if wanted.startswith(_DIGEST) and image.tags else wanted
     return BackendImage(
-        wanted, image.id, tuple(image.attrs.get("RepoDigests") or ()), int(image.attrs.get("Size", 0))
+        name, image.id, tuple(image.attrs.get("RepoDigests") or ()), int(image.attrs.get("Size", 0))
     )
 
 
 def _not_there(name: str, wanted: str, reference: str | None, others: bool) -> str:
+    if reference and reference.startswith(_DIGEST):
+        return (
+            f"the image that the experiment was planned with, {wanted}, is no longer there; load it again, or "
+            "begin a new experiment"
+        )
     if reference:
         return f"the engine has no image {wanted}; pull it (docker pull {wanted}) or build it"
     build = f"harness backends build {name}"
