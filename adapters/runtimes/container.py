@@ -18,7 +18,14 @@ from adapters.adapter import Adapter
 from adapters.backend import StartRequest
 from adapters.errors import AdapterError, BackendUnavailableError
 from adapters.images.image import find_image
-from adapters.runtimes.engine import OWNER_LABEL, TRIAL_LABEL, EngineError, engine, engine_errors
+from adapters.runtimes.engine import (
+    OWNER_LABEL,
+    TRIAL_LABEL,
+    EngineError,
+    engine,
+    engine_address,
+    engine_errors,
+)
 from adapters.runtimes.ownership import hand_over, own_mark
 from adapters.runtimes.reaper import Reaper
 from adapters.runtimes.running_container import RunningContainer
@@ -66,15 +73,22 @@ class ContainerRuntime(Runtime):
 
     def start(self, request: LaunchRequest) -> RunningBackend:
         """Create the container and start it."""
+        mark = uuid.uuid4().hex
+        # First of all, so that there is no moment in which nobody would remove what is there.
+        reaper = Reaper(engine_address(), mark, request.socket_path.parent)
+        try:
+            return RunningContainer(self._start(request, mark), request, reaper)
+        except AdapterError:
+            reaper.dismiss()
+            raise
+
+    def _start(self, request: LaunchRequest, mark: str) -> Any:
         image = find_image(request.adapter, self._image)
         user = _User.of(engine().rootless)
         request.output_directory.mkdir(parents=True, exist_ok=True)
         for directory in (request.output_directory, request.socket_path.parent):
             user.take(directory)
-        mark = uuid.uuid4().hex
         settings = container_settings(request, user, mark)
-        # Before the container, so that there is no moment in which nobody would remove it.
-        reaper = Reaper(engine().address, mark, request.socket_path.parent)
         container = None
         try:
             with engine_errors(f"cannot start image {image.reference}"):
@@ -84,9 +98,8 @@ class ContainerRuntime(Runtime):
             if container is not None:
                 with contextlib.suppress(EngineError), engine_errors("removing what did not start"):
                     container.remove(force=True)
-            reaper.dismiss()
             raise BackendUnavailableError(_with_advice(str(error), request)) from error
-        return RunningContainer(container, request, reaper)
+        return container
 
     def describe(self, adapter: Adapter) -> dict[str, Any]:
         """The image by name and digest, and the engine that started it."""

@@ -16,6 +16,7 @@ OWNER_LABEL = "slam-harness.owner"
 TRIAL_LABEL = "slam-harness.trial"
 
 _SDK_TIMEOUT_S = 60
+_ANSWER_TIMEOUT_S = 5
 _HOST_VARIABLE = "DOCKER_HOST"
 _LOCAL = "unix://"
 
@@ -56,7 +57,7 @@ def engine() -> Engine:
         raise EngineError("the package docker is not installed: pip install docker") from error
     from docker.errors import DockerException
 
-    address = _address()
+    address = engine_address()
     if not address.startswith(_LOCAL):
         raise EngineError(
             f"{_HOST_VARIABLE} is {address}: frames pass through a Unix socket, so the engine must be on "
@@ -89,6 +90,19 @@ def remove_orphans(client: Any) -> int:
     return removed
 
 
+def require_answer(address: str) -> None:
+    """Ask an engine on a new connection: one that is being stopped serves those it has, and takes no other.
+
+    Raises:
+        EngineError: It does not answer.
+    """
+    import docker
+
+    with engine_errors("asking whether the container engine is there"):
+        client = docker.DockerClient(base_url=address, version="auto", timeout=_ANSWER_TIMEOUT_S)
+        client.close()
+
+
 @contextmanager
 def engine_errors(doing: str) -> Iterator[None]:
     """Turn whatever the engine raises into an :class:`EngineError` that says what was being done."""
@@ -103,7 +117,8 @@ def engine_errors(doing: str) -> Iterator[None]:
         raise EngineError(f"{doing}: the container engine does not answer ({error})") from error
 
 
-def _address() -> str:
+def engine_address() -> str:
+    """Where the engine is, or would be, as in ``unix:///var/run/docker.sock``."""
     named = os.environ.get(_HOST_VARIABLE)
     if named:
         return named

@@ -1,7 +1,10 @@
 """Whose a container is, so that a later harness knows when its owner is gone; and whose files are."""
 
+import contextlib
 import os
 from pathlib import Path
+
+from adapters.runtimes.entries import entries_below
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SEPARATOR = "/"
@@ -15,9 +18,10 @@ def own_mark() -> str:
 
 def hand_over(directory: Path, uid: int, gid: int) -> None:
     """Have a directory and everything in it belong to somebody, as root alone may. Links are not followed."""
-    for parent, _, files in os.walk(directory):
-        for path in (parent, *(os.path.join(parent, file) for file in files)):
-            os.chown(path, uid, gid, follow_symlinks=False)
+    os.chown(directory, uid, gid, follow_symlinks=False)
+    for parent, entry in entries_below(directory):
+        with contextlib.suppress(FileNotFoundError):  # where the engine went away, the backend may still run
+            os.chown(entry.name, uid, gid, dir_fd=parent, follow_symlinks=False)
 
 
 def owner_is_gone(mark: str) -> bool:

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 from adapters.errors import AdapterError, BackendDiedError, ResourceLimitError
-from adapters.runtimes.engine import EngineError, engine_errors
+from adapters.runtimes.engine import EngineError, engine, engine_errors, require_answer
 from adapters.runtimes.output_limit import OutputWatch
 from adapters.runtimes.ownership import hand_over, start_ticks
 from adapters.runtimes.reaper import Reaper
@@ -70,7 +70,7 @@ class RunningContainer(RunningBackend):
         return exit_error(_SIGNAL_EXIT - code if code > _SIGNAL_EXIT else code, self._request.log_file)
 
     def account_for(self, error: AdapterError) -> AdapterError:
-        """Memory that ran out kills one of several processes too, of which the others then complain."""
+        """A limit that one process met, and of which another, or the same, complains in words of its own."""
         if isinstance(error, ResourceLimitError):
             return error
         # The conversation is over, and engines tell of memory only when all of the container has ended.
@@ -78,7 +78,9 @@ class RunningContainer(RunningBackend):
         self._ended.wait(_END_S)
         if self._state.get("OOMKilled"):
             return self._out_of_memory(f"a process of the backend was killed, and then: {error}")
-        return error
+        # The kernel refuses to let a single file grow beyond the limit.
+        written, limit = self._output_watch.taken(), self._request.output_limit_bytes
+        return too_much_output(written, limit) if written >= limit else error
 
     def stop(self, grace_s: float = 0.0) -> None:
         """Let it end, or kill it; then remove it."""
@@ -125,7 +127,11 @@ class RunningContainer(RunningBackend):
             with engine_errors("the engine went away while the container ran"):
                 # Waits as long as it takes: the conversation has its own limits.
                 self._container.wait(timeout=None)
-            self._look_at_state()
+                self._container.reload()
+                self._state = self._container.attrs["State"]
+            if self._state.get("ExitCode") == _SIGNAL_EXIT + signal.SIGKILL:
+                # So ends what an engine is running while it is itself being stopped.
+                require_answer(engine().address)
         except EngineError as error:
             self._lost = error
         finally:

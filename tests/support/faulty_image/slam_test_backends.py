@@ -1,0 +1,1 @@
+../slam_test_backends.py
