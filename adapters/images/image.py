@@ -75,8 +75,8 @@ def find_image(adapter: Adapter, reference: str | None = None) -> BackendImage:
 def _not_there(name: str, wanted: str, reference: str | None, others: bool) -> str:
     if reference and reference.startswith(_DIGEST):
         return (
-            f"the image that the experiment was planned with, {wanted}, is no longer there; load it again, or "
-            "begin a new experiment"
+            f"the image that the experiment was planned with, {wanted}, is no longer there; load it again, "
+            "or begin a new experiment"
         )
     if reference:
         return f"the engine has no image {wanted}; pull it (docker pull {wanted}) or build it"
