@@ -13,6 +13,9 @@ from adapters.errors import AdapterError, BackendTimeoutError
 #: How often a silent backend is looked after, milliseconds. Answers are seen at once.
 _LOOK_AFTER_MS = 100
 
+#: More than any trajectory takes. A backend that sends more loses its connection, and is then silent.
+_LARGEST_PART_BYTES = 256 * 1024**2
+
 Parts = Sequence[bytes | memoryview]
 
 
@@ -34,6 +37,7 @@ class Connection:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PAIR)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_PART_BYTES)
         self._socket.bind(f"ipc://{socket_path}")
         self._backend: Watched | None = None
 

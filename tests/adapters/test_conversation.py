@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import psutil
 import pytest
+import zmq
 from slam_test_backends import CurveAdapter, FaultyAdapter
 
 from adapters.backend import CameraIntrinsics, Mode, RgbdFrame, StartRequest, TrackingState
@@ -213,3 +214,17 @@ def test_sockets_of_a_harness_that_was_killed_are_swept(tmp_path):
 def test_a_limit_that_is_no_time_is_refused():
     with pytest.raises(ValueError, match="frame_s must be positive"):
         PhaseLimits(frame_s=0)
+
+
+def test_an_answer_larger_than_any_trajectory_is_never_taken_into_memory(tmp_path):
+    with (
+        Connection(tmp_path / "s") as connection,
+        zmq.Context() as context,
+        context.socket(zmq.PAIR) as backend,
+    ):
+        backend.setsockopt(zmq.LINGER, 0)
+        backend.connect(f"ipc://{tmp_path / 's'}")
+        backend.send(bytes(1000))
+        assert connection.receive(time.monotonic() + 10, "a small answer") is not None
+        backend.send(bytes(257 * 1024**2))
+        assert connection.receive(time.monotonic() + 2, "a huge answer") is None

@@ -20,9 +20,10 @@ def test_a_broken_backend_is_listed_with_the_reason_among_the_others(with_broken
     outcome = with_broken_plugins("backends", "ls")
     assert outcome.code == 0, outcome.err
     words = " ".join(outcome.out.split())
-    assert "broken no: backend 'broken'" in words
+    assert "broken no" in words
+    assert "broken: backend 'broken'" in words
     assert "NoSuchAdapter" in words
-    assert "curve 1 rgbd, mono yes process" in words
+    assert "curve 1 rgbd, mono yes no process none" in words
 
 
 def test_a_broken_perception_module_is_listed_with_the_reason_among_the_others(with_broken_plugins):
