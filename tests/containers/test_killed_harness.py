@@ -73,7 +73,12 @@ def test_the_sweep_leaves_the_containers_of_a_harness_that_runs(harness):
 
 
 def test_a_harness_that_is_interrupted_takes_its_containers_along(harness):
-    process = harness.start(*harness.fault_arguments("none", "--set", "faults.milliseconds=5000", runs=2))
+    # Where tests run in the background of a shell, what they start would ignore this signal.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = harness.start(*harness.fault_arguments("none", "--set", "faults.milliseconds=5000", runs=2))
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     harness.container_of(0)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

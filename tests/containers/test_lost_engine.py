@@ -6,7 +6,7 @@ from private_engine import PrivateEngine, why_not_here
 from slam_test_fault_adapters import FaultAdapter
 
 from adapters.images.image import image_reference
-from adapters.runtimes.engine import OWNER_LABEL, engine
+from adapters.runtimes.engine import engine
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,8 @@ def test_an_engine_that_goes_away_fails_what_it_ran_and_loses_nothing(harness, r
     assert ("does not exist; install and start Docker" in reason) == (how == "stop")
     assert ("does not answer" in reason) == (how == "kill")
 
+    # What was left is removed by a reaper that still tries, or by the next command.
     running_engine.start()
-    assert running_engine.client().containers.list(all=True, filters={"label": OWNER_LABEL})
     assert harness("backends", "ls").code == 0
     assert not running_engine.client().containers.list(all=True)
     (harness.trial_directory(5) / "record.json").unlink()
