@@ -18,6 +18,7 @@ from adapters.messages import (
     parse_result,
     start_message,
 )
+from adapters.printable import printable
 from adapters.protocol import Message, MessageType, decode, encode
 
 
@@ -105,7 +106,7 @@ class BackendClient:
 def _expect(parts: Parts, expected: MessageType) -> Message:
     message = decode(parts)
     if message.kind is MessageType.ERROR:
-        raise BackendReportedError(f"the backend reports: {message.value('message', str)}")
+        raise BackendReportedError(f"the backend reports: {printable(message.value('message', str))}")
     if message.kind is not expected:
         raise ProtocolViolationError(
             f"the backend answered '{message.kind.value}' where '{expected.value}' was due"

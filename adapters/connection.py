@@ -15,6 +15,8 @@ _LOOK_AFTER_MS = 100
 
 #: More than any trajectory takes. A backend that sends more loses its connection, and is then silent.
 _LARGEST_PART_BYTES = 256 * 1024**2
+#: Answers that nobody has asked for wait in the backend's memory, not here.
+_WAITING_MESSAGES = 2
 
 Parts = Sequence[bytes | memoryview]
 
@@ -37,6 +39,7 @@ class Connection:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PAIR)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.RCVHWM, _WAITING_MESSAGES)
         self._socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_PART_BYTES)
         self._socket.bind(f"ipc://{socket_path}")
         self._backend: Watched | None = None

@@ -26,6 +26,7 @@ from adapters.backend import (
 )
 from adapters.errors import ProtocolViolationError
 from adapters.label_space import LabelClass, LabelRole, LabelSpace
+from adapters.printable import printable
 from adapters.protocol import Message, MessageType
 
 _INFINITY_BITS = np.float32(np.inf).view(np.uint32)
@@ -90,8 +91,8 @@ def parse_capabilities(message: Message) -> Capabilities:
     if not modes:
         raise ProtocolViolationError("capabilities name no mode")
     return Capabilities(
-        name=message.value("name", str),
-        version=message.value("version", str),
+        name=printable(message.value("name", str)),
+        version=printable(message.value("version", str)),
         modes=modes,
         **{flag: message.value(flag, bool) for flag in flags},
     )

@@ -4,6 +4,8 @@ from typing import Any
 
 from adapters.adapter import Adapter, ResourceNeeds
 from adapters.backend import BackendInputError
+from adapters.errors import AdapterError
+from adapters.images.image import OutdatedImageError, find_image
 from adapters.runtimes.container import ContainerRuntime
 from adapters.runtimes.process import ProcessRuntime
 from adapters.runtimes.runtime import Runtime
@@ -99,6 +101,24 @@ def choose_runtime(
             return runtime, None
         reasons.append(reason if len(candidates) == 1 else f"as {_KINDS[runtime.name]}: {reason}")
     return None, "; ".join(reasons)
+
+
+def outdated_image(adapter: Adapter, runtime: Runtime) -> str | None:
+    """Why a backend that somebody has built images of is not started from one; None where none was built.
+
+    Args:
+        adapter: The backend.
+        runtime: What starts it.
+    """
+    if runtime.name == ContainerRuntime.name or adapter.image_folder is None:
+        return None
+    try:
+        find_image(adapter)
+    except OutdatedImageError as error:
+        return str(error)
+    except AdapterError:
+        return None
+    return None
 
 
 def why_not_here(

@@ -1,19 +1,16 @@
 """A check's verdicts as Markdown for people and JUnit XML for CI systems."""
 
 import io
-import re
 
 import numpy as np
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from adapters.printable import printable
 from harness.baseline import GroupFigures
 from harness.check import PASSING, CheckResult, GroupVerdict, Verdict
 from harness.statistics import SIGNIFICANCE_LEVEL
 
 NOTHING_COMPARED = "nothing was compared: the experiment and the baseline have no scored group in common"
-
-# What XML cannot hold and no page should: a backend's message may carry terminal codes.
-_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # A failure is a result that is wrong, an error a result that is not there.
 _JUNIT_RESULTS = {
@@ -61,9 +58,9 @@ def to_junit_xml(result: CheckResult) -> str:
     for group in result.groups:
         case = TestCase(f"{group.perception} / {group.backend}", classname=f"check.{group.sequence}")
         if kind := _JUNIT_RESULTS.get(group.verdict):
-            case.result = [kind(message=_printable(group.explanation), type_=group.verdict.value)]
+            case.result = [kind(message=printable(group.explanation), type_=group.verdict.value)]
         else:
-            case.system_out = f"{group.verdict}: {_printable(group.explanation)}"
+            case.system_out = f"{group.verdict}: {printable(group.explanation)}"
         suite.add_testcase(case)
     if not result.compared:
         case = TestCase("anything compared", classname="check")
@@ -74,10 +71,6 @@ def to_junit_xml(result: CheckResult) -> str:
     text = io.BytesIO()
     report.write(text, pretty=True)
     return text.getvalue().decode()
-
-
-def _printable(text: str) -> str:
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _markdown_row(group: GroupVerdict) -> str:
@@ -94,7 +87,7 @@ def _markdown_row(group: GroupVerdict) -> str:
         group.explanation,
     ]
     # A bar or a line break in a reason would end the cell.
-    one_line = (" ".join(_printable(cell).split()).replace("|", "\\|") for cell in cells)
+    one_line = (" ".join(printable(cell).split()).replace("|", "\\|") for cell in cells)
     return f"| {' | '.join(one_line)} |"
 
 

@@ -185,12 +185,20 @@ class _Worker:
         return f"the trial's process {how} and left no record" + (f"; its log ends: {words}" if words else "")
 
 
+def _remove(directory: Path) -> None:
+    """Remove what an earlier attempt left, which may be nested deeper than Python goes."""
+    try:
+        shutil.rmtree(directory, ignore_errors=True)
+    except RecursionError:
+        subprocess.run(["rm", "-rf", "--", str(directory)], check=False)
+
+
 def _start_worker(
     job: Job, directory: Path, log_file: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     try:
         # What an interrupted run of this trial left behind must not be taken for a result of this one.
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
         directory.mkdir(parents=True, exist_ok=True)
         with log_file.open("wb") as log:
             process = subprocess.Popen(

@@ -68,6 +68,7 @@ def run_trials(
     experiment: ExperimentDirectory,
     executor: Executor,
     listener: Listener,
+    retry_failed: bool = False,
 ) -> ExperimentOutcome:
     """Run every trial that has no record yet, and write the table of all.
 
@@ -75,13 +76,18 @@ def run_trials(
         experiment: Has the plan, takes the results, and holds those of an interrupted run.
         executor: Runs them.
         listener: Told how it goes.
+        retry_failed: Run those that failed once more.
 
     Raises:
         ResultsError: Results cannot be written, or another harness is at work on the experiment.
     """
     configuration, trials = experiment.configuration(), experiment.plan().trials
     with _only_harness_in(experiment):
-        finished = {record.key: record for record in experiment.records()}
+        finished = {
+            record.key: record
+            for record in experiment.records()
+            if not (retry_failed and record.status is Status.FAILED)
+        }
         todo = [trial for trial in trials if trial.key not in finished]
         listener.resumed(list(finished.values()))
         for trial in todo:

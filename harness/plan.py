@@ -8,7 +8,14 @@ from typing import Any
 from adapters.adapter import Adapter, ResourceNeeds, TrialNames
 from adapters.backend import BackendInputError, Mode
 from adapters.errors import BackendUnavailableError
-from harness.backends import BACKENDS, check_options, choose_runtime, create_adapter, lacking_hardware
+from harness.backends import (
+    BACKENDS,
+    check_options,
+    choose_runtime,
+    create_adapter,
+    lacking_hardware,
+    outdated_image,
+)
 from harness.configuration import ExperimentConfiguration, RuntimeChoice
 from harness.errors import ConfigurationError
 from harness.planned import ExperimentPlan, PlannedTrial
@@ -163,6 +170,8 @@ def _choose_backends(
     configuration: ExperimentConfiguration, context: ReaderContext, announce: Callable[[str], None]
 ) -> list[_BackendChoice]:
     names = configuration.backends or tuple(BACKENDS.names())
+    if configuration.images and configuration.runtime is RuntimeChoice.PROCESS:
+        raise ConfigurationError("an image is given, and --runtime process starts none: leave one out")
     for what, given in (
         ("options are", configuration.backend_options),
         ("an image is", configuration.images),
@@ -205,6 +214,10 @@ def _prepare(
     runtime = None
     if reason is None:
         runtime, reason = choose_runtime(adapter, configuration.runtime, configuration.images.get(name))
+    if runtime is not None and configuration.runtime is RuntimeChoice.AUTO:
+        outdated = outdated_image(adapter, runtime)
+        if outdated:
+            _log.warning("backend '%s' runs as a process: %s", name, outdated)
     if reason is None:
         announce(f"preparing backend {name}")
         try:

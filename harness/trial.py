@@ -49,6 +49,10 @@ _log = logging.getLogger(__name__)
 #: Called with what is being done, how much is done and how much there is.
 Progress = Callable[[str, int, int], None]
 
+#: What of a backend's statistics every reader of the experiment has to read again.
+_LARGEST_STATISTICS = 1_000_000
+_DEEPEST_STATISTICS = 50
+
 #: What a trial may die of. Anything else is a defect of the harness and is shown as one.
 _EXPECTED_FAILURES = (AdapterError, SequenceError, PerceptionError, EvaluationError)
 
@@ -282,13 +286,36 @@ def plain_statistics(statistics: dict[str, Any]) -> dict[str, Any]:
     """A backend's statistics, which go into the record as they are.
 
     Raises:
-        ProtocolViolationError: They are no plain values.
+        ProtocolViolationError: They are no plain values, or too many.
     """
     try:
-        json.dumps(statistics, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        size = len(json.dumps(statistics, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
         raise ProtocolViolationError(f"the backend's statistics are no plain values: {error}") from error
+    if size > _LARGEST_STATISTICS:
+        raise ProtocolViolationError(
+            f"the backend's statistics take {size} characters; at most {_LARGEST_STATISTICS} go into a record"
+        )
+    if _depth(statistics) > _DEEPEST_STATISTICS:
+        raise ProtocolViolationError(
+            f"the backend's statistics are nested more than {_DEEPEST_STATISTICS} levels deep"
+        )
     return statistics
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and mappings are nested."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += item.values()
+            elif isinstance(item, list | tuple):
+                inner += item
+        level = inner
+    return depth
 
 
 def start_request(

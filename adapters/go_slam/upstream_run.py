@@ -110,7 +110,7 @@ def run_upstream(where: Installation, mode: Mode, paths: Paths, limit_s: float) 
         limit_s: When it is stopped, seconds.
     """
     command = [
-        *(sys.executable, "-m", "adapters.go_slam.launch", str(os.getpid()), str(where.home)),
+        *(sys.executable, "-P", "-m", "adapters.go_slam.launch", str(os.getpid()), str(where.home)),
         *(where.python, str(where.program), str(paths.configuration), "--mode", mode.value),
         *("--input_folder", str(paths.input_folder), "--output", str(paths.output_folder)),
     ]

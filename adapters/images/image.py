@@ -41,6 +41,10 @@ def image_reference(adapter: Adapter) -> str:
     return f"{_REPOSITORY}/{name}:{build_context(adapter).digest()[:_TAG_DIGITS]}"
 
 
+class OutdatedImageError(BackendUnavailableError):
+    """There are images of the backend, none of them of the code that the harness has now."""
+
+
 def find_image(adapter: Adapter, reference: str | None = None) -> BackendImage:
     """Find the image that a backend is started from.
 
@@ -65,7 +69,8 @@ def find_image(adapter: Adapter, reference: str | None = None) -> BackendImage:
             image = client.images.get(wanted)
         except ImageNotFound:
             others = [] if reference else client.images.list(f"{_REPOSITORY}/{name}")
-            raise BackendUnavailableError(_not_there(name, wanted, reference, bool(others))) from None
+            kind = OutdatedImageError if others else BackendUnavailableError
+            raise kind(_not_there(name, wanted, reference, bool(others))) from None
     name = image.tags[0] if wanted.startswith(_DIGEST) and image.tags else wanted
     return BackendImage(
         name, image.id, tuple(image.attrs.get("RepoDigests") or ()), int(image.attrs.get("Size", 0))
@@ -75,8 +80,8 @@ def find_image(adapter: Adapter, reference: str | None = None) -> BackendImage:
 def _not_there(name: str, wanted: str, reference: str | None, others: bool) -> str:
     if reference and reference.startswith(_DIGEST):
         return (
-            f"the image that the experiment was planned with, {wanted}, is no longer there; load it again, "
-            "or begin a new experiment"
+            f"the image that the experiment was planned with, {wanted}, is no longer there; load it again "
+            "and continue with --resume DIR --retry-failed, or begin a new experiment"
         )
     if reference:
         return f"the engine has no image {wanted}; pull it (docker pull {wanted}) or build it"

@@ -64,6 +64,8 @@ def engine() -> Engine:
             "this machine; unset it, or set it to unix:///path/to/its/socket"
         )
     try:
+        # One that accepts and does not answer must not hold up a command for a minute.
+        docker.DockerClient(base_url=address, version="auto", timeout=_ANSWER_TIMEOUT_S).close()
         client = docker.DockerClient(base_url=address, version="auto", timeout=_SDK_TIMEOUT_S)
     except DockerException as error:
         raise EngineError(_why_no_answer(address.removeprefix(_LOCAL), error)) from error

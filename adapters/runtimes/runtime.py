@@ -18,6 +18,7 @@ import zmq
 from adapters.adapter import Adapter
 from adapters.backend import StartRequest
 from adapters.errors import AdapterError, BackendDiedError, ResourceLimitError
+from adapters.printable import printable
 
 _GRACE_S = 5.0
 #: What a backend may write unless the user says otherwise. The largest maps take some hundred megabytes.
@@ -139,7 +140,7 @@ def last_lines(log_file: Path, count: int = 5) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
-    return " | ".join([line.strip() for line in lines if line.strip()][-count:])
+    return printable(" | ".join([line.strip() for line in lines if line.strip()][-count:]))
 
 
 def too_much_output(taken_bytes: int, limit_bytes: int) -> ResourceLimitError:

@@ -13,7 +13,7 @@ from adapters.adapter import Adapter, ResourceNeeds, TrialNames
 from adapters.backend import BackendInputError, Capabilities, Mode
 from adapters.errors import BackendUnavailableError
 from adapters.options import default_options
-from adapters.trajectory.export_record import read_exported_input
+from adapters.trajectory.export_record import EXPORT_FILE, GROUND_TRUTH_TOPIC, read_exported_input
 from adapters.trajectory.options import TrajectoryOptions, fill_placeholders, parse_trajectory_options
 
 
@@ -84,11 +84,21 @@ class TrajectoryAdapter(Adapter):
         return {**filled, "ground_truth_is_input": self.ground_truth_is_input(filled)}
 
     def ground_truth_is_input(self, options: dict[str, Any]) -> bool:
-        """Whether the option or the record of the export says so."""
+        """Whether an option, the topic, or the record of an export says so.
+
+        The record counts as well when nobody named it and it lies beside the file.
+        """
         parsed = parse_trajectory_options(options)
-        if parsed.ground_truth_is_input or not parsed.exported:
-            return parsed.ground_truth_is_input
-        return read_exported_input(Path(parsed.exported)).ground_truth_is_input
+        if parsed.ground_truth_is_input or parsed.topic.partition(":")[0] == GROUND_TRUTH_TOPIC:
+            return True
+        places = [Path(parsed.exported)] if parsed.exported else _beside(parsed.file)
+        return any(read_exported_input(place).ground_truth_is_input for place in places)
+
+
+def _beside(file: str) -> list[Path]:
+    """Exports that a file is part of."""
+    places = [Path(file), Path(file).parent] if file else []
+    return [place for place in places if (place / EXPORT_FILE).is_file()]
 
 
 def _fill(option: str, text: str, trial: TrialNames) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.trajectory.export_record import GROUND_TRUTH_TOPIC
 from adapters.trajectory.recorded_poses import PoseRow, RecordedPoses, TrajectoryFileError, collect
 from adapters.trajectory.text_table import SECOND_NS
 
@@ -69,7 +70,9 @@ def _connections(path: Path, reader: "AnyReader", topic: str) -> "list[Connectio
     types = {connection.topic: connection.msgtype for connection in reader.connections}
     known = {name: kind for name, kind in types.items() if kind in _TYPES}
     if not topic:
-        single = [name for name, kind in known.items() if kind not in _TRANSFORMS]
+        single = [
+            name for name, kind in known.items() if kind not in _TRANSFORMS and name != GROUND_TRUTH_TOPIC
+        ]
         if len(single) != 1:
             raise TrajectoryFileError(f"{path}: say which topic holds the trajectory; {_choices(known)}")
         topic = single[0]

@@ -7,6 +7,8 @@ from pathlib import Path
 from adapters.backend import BackendInputError
 
 EXPORT_FILE = "export.json"
+#: Where an export has ground truth when it was asked for.
+GROUND_TRUTH_TOPIC = "/external_odometry"
 
 
 @dataclass(frozen=True)

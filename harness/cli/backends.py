@@ -140,6 +140,8 @@ def check_backend(name: str, runtime: str, image: str | None) -> None:
 
     Exit codes: 0 every check passed, 1 one failed, 2 the backend cannot run here.
     """
+    if image and RuntimeChoice(runtime) is RuntimeChoice.PROCESS:
+        raise ConfigurationError("an image is given, and --runtime process starts none: leave one out")
     adapter = create_adapter(name)
     chosen, reason = choose_runtime(adapter, RuntimeChoice(runtime), image)
     reason = lacking_hardware(adapter.needs) or reason

@@ -26,7 +26,8 @@ from harness.store import ExperimentDirectory
 @names_option("--backends", help="SLAM systems; default: all that can run here.")
 @click.option("--output", type=DIRECTORY, help="Directory of the experiment (default: a new one).")
 @click.option("--resume", type=DIRECTORY, metavar="DIR", help="Continue an experiment that was cut off.")
-def run(output: Path | None, resume: Path | None, **options: Any) -> None:
+@click.option("--retry-failed", is_flag=True, help="With --resume: run trials that failed once more.")
+def run(output: Path | None, resume: Path | None, retry_failed: bool, **options: Any) -> None:
     """Run perception modules × backends × sequences and score every trajectory.
 
     Exit codes: 0 all trials ran, 1 a trial failed, none could run, or a backend named in --backends (or in
@@ -36,12 +37,14 @@ def run(output: Path | None, resume: Path | None, **options: Any) -> None:
     none) are skipped and fail nothing. So are those of backends that cannot run here, unless --backends
     names them: leave it out to run whatever can.
     """
+    if retry_failed and resume is None:
+        raise click.UsageError("--retry-failed continues an experiment: give --resume DIR")
     if resume is not None:
         require_none(options, output)
         path, experiment = resume, ExperimentDirectory.open(resume)
     else:
         path, experiment = _begin(output, options)
-    outcome = run_and_tell(experiment, "run", path)
+    outcome = run_and_tell(experiment, "run", path, retry_failed)
     say(OUTPUT, str(path))
     raise SystemExit(outcome.exit_code())
 

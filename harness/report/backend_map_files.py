@@ -106,7 +106,7 @@ def read_backend_map(directory: Path) -> BackendMap:
     Raises:
         EvaluationError: A file is missing, damaged or of another layout; says which and why.
     """
-    names = _read_json(directory / MAP_FILE, _MapFile)
+    names = _read_json(_beside(directory, MAP_FILE), _MapFile)
     mesh = read_labelled_ply(_beside(directory, names.mesh))
     space = graph = None
     if names.label_space is not None:
@@ -168,10 +168,12 @@ def _box(box: _BoundingBox | None) -> Box | None:
 
 
 def _beside(directory: Path, name: str) -> Path:
-    """A file that ``map.json`` names, which must lie where it lies."""
+    """A file that ``map.json`` names, which must lie where it lies; no pipe, on which a reader would wait."""
     path = directory / name
     if not path.resolve().is_relative_to(directory.resolve()):
         raise EvaluationError(f"{directory / MAP_FILE} names the file '{name}', which leads elsewhere")
+    if path.exists() and not path.is_file():
+        raise EvaluationError(f"{path} is no file")
     return path
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
+from adapters.trajectory.export_record import GROUND_TRUTH_TOPIC
+
 #: Optical frame of the camera (x right, y down, z forward), in which all images are.
 CAMERA_FRAME = "camera_color_optical_frame"
 IMU_FRAME = "imu_frame"
@@ -53,4 +55,4 @@ LABELS = Topic("/camera/seg_cam/labels_argmax", "sensor_msgs/msg/Image")
 IMU = Topic("/imu/aligned", "sensor_msgs/msg/Imu")
 STATIC_TRANSFORMS = Topic("/tf_static", "tf2_msgs/msg/TFMessage", latched=True)
 #: Ground truth, and only where it was asked for by name.
-ODOMETRY = Topic("/external_odometry", "nav_msgs/msg/Odometry")
+ODOMETRY = Topic(GROUND_TRUTH_TOPIC, "nav_msgs/msg/Odometry")

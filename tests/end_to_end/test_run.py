@@ -408,3 +408,32 @@ def test_an_experiment_that_is_not_finished_is_not_checked(harness):
         assert outcome.code == 2
         assert "1 of 2 trials have no record" in outcome.err
     assert "1 trials have no record yet" in harness("report", "experiment", "--no-maps").err
+
+
+def test_trials_that_failed_are_run_once_more_when_that_is_asked_for(harness):
+    settings = ("--set", "faulty.fault=raise once", "--set", f"faulty.marker={harness.directory / 'marker'}")
+    assert harness.run("--backends", "curve,faulty", *settings).code == 1
+    records = sorted(harness.directory.glob("experiment/trials/*/*/*/run-0/record.json"))
+    before = {record: record.stat().st_mtime_ns for record in records}
+    assert harness("run", "--resume", "experiment").code == 1
+    assert {record: record.stat().st_mtime_ns for record in records} == before
+
+    outcome = harness("run", "--resume", "experiment", "--retry-failed")
+    assert outcome.code == 0, outcome.err
+    again = [record.parts[-3] for record in records if record.stat().st_mtime_ns != before[record]]
+    assert again == ["faulty"]
+
+
+def test_what_a_backend_says_cannot_take_over_the_terminal(harness):
+    outcome = harness.run("--backends", "faulty", "--set", "faulty.fault=take over the terminal")
+    assert outcome.code == 1
+    assert "gone" in outcome.err
+    assert "\x1b" not in outcome.err
+    (record,) = harness.directory.glob("experiment/trials/*/*/*/run-0/record.json")
+    assert "\\u001b" not in record.read_text()
+
+
+def test_an_image_is_refused_where_no_container_is_started(harness):
+    outcome = harness.run("--backends", "curve", "--runtime", "process", "--image", "curve=lab/curve:1")
+    assert outcome.code == 2
+    assert "--runtime process starts none" in outcome.err

@@ -173,3 +173,20 @@ def test_an_export_in_the_place_of_another_is_wrong_usage(harness):
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith("error: export exists already")
     assert "Traceback" not in outcome.err
+
+
+def test_ground_truth_out_of_a_bag_is_never_taken_for_a_result(harness):
+    export = ("rosbag", "export", str(harness.recording), "--perception", "sensor", "--output", "export")
+    assert harness(*export, "--odometry", "ground-truth").code == 0
+    bag = ("--backends", "trajectory", "--set", "trajectory.file=export/bag")
+
+    unnamed = harness.run(*bag)
+    assert unnamed.code == 1
+    assert "say which topic holds the trajectory" in record_of(harness)["reason"]
+
+    named = harness(
+        *("run", "--seqs", str(harness.recording), "--perception", "sensor", "--output", "named"),
+        *(*bag, "--set", "trajectory.topic=/external_odometry"),
+    )
+    assert named.code == 0, named.err
+    assert record_of(harness, experiment="named")["ground_truth_is_input"] is True

@@ -1,6 +1,7 @@
 """Reading the maps that backends write, and what is said of files that cannot be read."""
 
 import json
+import os
 import re
 from dataclasses import replace
 
@@ -178,3 +179,11 @@ def test_a_vertex_that_is_nan_is_refused(tmp_path):
     (tmp_path / "mesh.ply").write_bytes(content[:start] + nan + content[start + 4 :])
     with pytest.raises(EvaluationError, match=re.escape("NaN or infinite")):
         read_labelled_ply(tmp_path / "mesh.ply")
+
+
+@pytest.mark.parametrize("name", ["map.json", "mesh.ply", "graph.json"])
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(written, name):
+    (written / name).unlink()
+    os.mkfifo(written / name)
+    with pytest.raises(EvaluationError, match="is no file"):
+        read_backend_map(written)

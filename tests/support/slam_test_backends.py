@@ -175,6 +175,12 @@ class FaultyBackend(CurveBackend):
                     hoard.append(np.ones(1_000_000))
             case "raise":
                 raise RuntimeError("CUDA out of memory")
+            case "raise once":
+                if not os.path.exists(self.options["marker"]):
+                    open(self.options["marker"], "w").close()
+                    raise RuntimeError("the engine was away")
+            case "take over the terminal":
+                raise RuntimeError("\x1b]0;mine\x07\x1b[2J gone")
             case "nan pose":
                 return TrackingResult(TrackingState.OK, np.full((4, 4), np.nan))
         return result
@@ -202,7 +208,7 @@ class FaultyAdapter(Adapter):
 
     server = "slam_test_backends:FaultyBackend"
     needs = ResourceNeeds(memory_bytes=400 * 1024**2)
-    default_options = CurveAdapter.default_options | {"fault": "none", "at_frame": 5}
+    default_options = CurveAdapter.default_options | {"fault": "none", "at_frame": 5, "marker": ""}
 
     def capabilities(self) -> Capabilities:
         return FaultyBackend().capabilities()
