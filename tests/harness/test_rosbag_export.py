@@ -209,7 +209,7 @@ def test_rows_of_ground_truth_around_the_frames_are_kept_to_interpolate_in(tmp_p
     poses = [f"{second} {index} 0 0 0 0 0 1" for index, second in enumerate([0.8, 0.95, 1.15, 1.4, 1.5])]
     write_tum_sequence(tmp_path / "room", rgb_stamps=STAMPS, depth_stamps=STAMPS, poses=poses)
     export(tmp_path, tmp_path / "room", odometry=Odometry.GROUND_TRUTH)
-    assert read_bag(tmp_path / "export" / "bag").poses[:, 0].tolist() == [1, 2, 3]
+    assert read_bag(tmp_path / "export" / "bag", ODOMETRY).poses[:, 0].tolist() == [1, 2, 3]
 
 
 def test_without_labels_none_are_exported(tmp_path, recording):
