@@ -1,23 +1,19 @@
 """Containers as their user has them: the command line, an engine, and a look at what is left afterwards."""
 
 import fcntl
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from container_command_line import ContainerCommandLine
+from container_images import require_image
 from slam_test_fault_adapters import FaultAdapter
 
-from adapters.errors import BackendUnavailableError
 from adapters.images.build import BuildSettings, build_image
-from adapters.images.image import BackendImage, find_image
-from adapters.orbslam3 import OrbSlam3Adapter
-from adapters.runtimes.engine import EngineError
+from adapters.images.image import BackendImage
 
 _GONE_S = 15.0
 
@@ -28,19 +24,10 @@ def faults_image() -> BackendImage:
     # The workers of pytest-xdist come here at the same time.
     with open(Path(tempfile.gettempdir()) / "slam-test-faults-image.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            base = find_image(OrbSlam3Adapter())
-        except (EngineError, BackendUnavailableError) as error:
-            _no_containers(f"backend orbslam3: {error}")
+        base = require_image("orbslam3")
         with tempfile.TemporaryDirectory() as directory:
             settings = BuildSettings(base_image=base.digest)
             return build_image(FaultAdapter(), settings, Path(directory) / "log", lambda *_: None)
-
-
-def _no_containers(reason: str) -> NoReturn:
-    if os.environ.get("HARNESS_TESTS_NEED_CONTAINERS"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture
