@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from adapters.adapter import Adapter
 from adapters.images.context import BuildContext, ImageError, build_context
-from adapters.images.image import BackendImage, find_image, image_reference
+from adapters.images.image import BACKEND_LABEL, BackendImage, find_image, image_reference
 from adapters.runtimes.engine import engine, engine_errors
 from adapters.runtimes.runtime import last_lines
 
@@ -17,7 +17,6 @@ from adapters.runtimes.runtime import last_lines
 StepProgress = Callable[[str, int, int], None]
 
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)", re.IGNORECASE)
-_BACKEND_LABEL = "slam-harness.backend"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def build_image(
                 buildargs=_build_arguments(settings),
                 network_mode=settings.network,
                 nocache=settings.no_cache,
-                labels={_BACKEND_LABEL: adapter.capabilities().name},
+                labels={BACKEND_LABEL: adapter.capabilities().name},
                 rm=True,
                 forcerm=True,
                 decode=True,

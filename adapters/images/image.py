@@ -10,6 +10,8 @@ from adapters.runtimes.engine import engine, engine_errors
 _REPOSITORY = "slam-harness"
 _TAG_DIGITS = 12
 _DIGEST = "sha256:"
+#: Which backend an image was built for.
+BACKEND_LABEL = "slam-harness.backend"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,9 @@ def find_image(adapter: Adapter, reference: str | None = None) -> BackendImage:
             others = [] if reference else client.images.list(f"{_REPOSITORY}/{name}")
             kind = OutdatedImageError if others else BackendUnavailableError
             raise kind(_not_there(name, wanted, reference, bool(others))) from None
+    built_for = image.labels.get(BACKEND_LABEL, name)
+    if built_for != name:
+        raise BackendUnavailableError(f"image {wanted} is that of backend '{built_for}'")
     name = image.tags[0] if wanted.startswith(_DIGEST) and image.tags else wanted
     return BackendImage(
         name, image.id, tuple(image.attrs.get("RepoDigests") or ()), int(image.attrs.get("Size", 0))

@@ -197,6 +197,8 @@ def container_settings(request: LaunchRequest, user: _User, mark: str) -> dict[s
 def _environment(cores: int) -> dict[str, str]:
     return calculation_environment() | {
         "HOME": "/tmp",
+        # The user has no name in the image, and libraries ask for one.
+        "USER": "slam",
         "OMP_NUM_THREADS": str(cores),
         # See runtime ``process``.
         "OMP_WAIT_POLICY": "PASSIVE",

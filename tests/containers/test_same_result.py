@@ -59,3 +59,19 @@ def test_a_backend_whose_runs_differ_gets_neither_better_nor_worse(tmp_path):
             text=True,
         )
         assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_image_of_another_backend_is_refused_before_anything_starts(tmp_path):
+    image = require_image("mono-hydra")
+    run = subprocess.run(
+        [
+            *(HARNESS, "run", "--seqs", "demo_flat", "--perception", "sensor", "--backends", "orbslam3"),
+            *("--image", f"orbslam3={image.digest}", "--output", "experiment"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert "is that of backend 'mono-hydra'" in run.stderr
+    assert "skipped" in run.stderr
