@@ -117,7 +117,7 @@ def outdated_image(adapter: Adapter, runtime: Runtime) -> str | None:
     except OutdatedImageError as error:
         return str(error)
     except AdapterError:
-        return None
+        pass  # none was built, or there is no engine to ask
     return None
 
 

@@ -65,8 +65,8 @@ def engine() -> Engine:
         )
     try:
         # One that accepts and does not answer must not hold up a command for a minute.
-        docker.DockerClient(base_url=address, version="auto", timeout=_ANSWER_TIMEOUT_S).close()
-        client = docker.DockerClient(base_url=address, version="auto", timeout=_SDK_TIMEOUT_S)
+        client = docker.DockerClient(base_url=address, version="auto", timeout=_ANSWER_TIMEOUT_S)
+        client.api.timeout = _SDK_TIMEOUT_S
     except DockerException as error:
         raise EngineError(_why_no_answer(address.removeprefix(_LOCAL), error)) from error
     with engine_errors("looking for containers that an earlier harness left"):
