@@ -11,6 +11,10 @@ class UnknownNameError(SequenceError):
     """A name was asked for that no registry or catalogue has."""
 
 
+class MissingRecordingError(SequenceError):
+    """A recording that a catalogue names is not on this machine."""
+
+
 class DataFileError(SequenceError):
     """A file of a sequence is missing, unreadable or says something impossible.
 

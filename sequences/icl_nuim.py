@@ -6,9 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from sequences.calibration import CALIBRATION_FILE
+from sequences.calibration import CALIBRATION_FILE, Calibration
 from sequences.errors import DataFileError
-from sequences.model import GroundTruth, Intrinsics, SceneTruth
+from sequences.model import GroundTruth
+from sequences.reader import ReaderContext
+from sequences.recording import Recording, RecordingParameters
 from sequences.tum import RGB_LIST, TumSequence, y_axis_points_up
 
 
@@ -28,30 +30,38 @@ class IclNuimSequence(TumSequence):
         """A folder with ``rgb.txt`` and a calibration with negative ``fy``."""
         return (directory / RGB_LIST).is_file() and y_axis_points_up(directory)
 
-    def _require_axes(self) -> None:
-        if self._calibration.intrinsics.fy > 0:
+    @classmethod
+    def read_recording(
+        cls, path: Path, parameters: RecordingParameters, context: ReaderContext | None
+    ) -> Recording:
+        """Read a folder in TUM layout and mirror camera and world.
+
+        Raises:
+            SequenceError: A file is missing, malformed or contradicts another.
+        """
+        recording = super().read_recording(path, parameters, context)
+        intrinsics, truth = recording.intrinsics, recording.ground_truth
+        return replace(
+            recording,
+            intrinsics=replace(intrinsics, fy=-intrinsics.fy),
+            ground_truth=mirror_y(truth) if truth else None,
+            # A mesh beside the images would lie in the world as it was before it was mirrored.
+            scene_truth=None,
+            notes=(
+                *recording.notes,
+                "Camera and ground truth were mirrored (y to -y) so that fy is positive; images are "
+                "unchanged.",
+            ),
+        )
+
+    @classmethod
+    def _require_axes(cls, directory: Path, calibration: Calibration) -> None:
+        if calibration.intrinsics.fy > 0:
             raise DataFileError(
-                self._directory / CALIBRATION_FILE,
+                directory / CALIBRATION_FILE,
                 "fy is positive: the camera's y axis points down, as in TUM RGB-D; use the reader tum, or "
                 "make fy negative if these are ICL-NUIM's poses as published",
             )
-
-    def _find_scene_truth(self) -> SceneTruth | None:
-        # A mesh beside the images would lie in the world as it was before it was mirrored.
-        return None
-
-    def _frame_intrinsics(self) -> Intrinsics:
-        return replace(self._calibration.intrinsics, fy=-self._calibration.intrinsics.fy)
-
-    def _image_notes(self) -> list[str]:
-        return [
-            *super()._image_notes(),
-            "Camera and ground truth were mirrored (y to -y) so that fy is positive; images are unchanged.",
-        ]
-
-    def _read_ground_truth(self) -> tuple[GroundTruth | None, list[str]]:
-        truth, notes = super()._read_ground_truth()
-        return (mirror_y(truth) if truth else None), notes
 
 
 def mirror_y(truth: GroundTruth) -> GroundTruth:

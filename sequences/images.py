@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,27 @@ from sequences.errors import DataFileError
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image before it is decoded.
+
+    Attributes:
+        content: PNG, JPEG or any other format that OpenCV decodes.
+        origin: The file it is, or is part of, for messages.
+        frame: Index of its frame, for messages.
+        kind: ``colour``, ``depth`` or ``label``, for messages.
+    """
+
+    content: bytes
+    origin: Path
+    frame: int
+    kind: str
+
+    def error(self, problem: str) -> DataFileError:
+        """What is wrong with it, with its file and frame."""
+        return DataFileError(self.origin, f"frame {self.frame}: the {self.kind} image {problem}")
 
 
 def read_rgb(path: Path, frame: int, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -30,12 +52,12 @@ def read_rgb(path: Path, frame: int, size: tuple[int, int]) -> NDArray[np.uint8]
     Raises:
         DataFileError: The file is missing, truncated, no image or of another size.
     """
-    image = _decode(path, frame, "colour", cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    _require_size(path, frame, "colour", image, size)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return decode_rgb(read_encoded(path, frame, "colour"), size)
 
 
-def read_depth(path: Path, frame: int, size: tuple[int, int], depth_scale: float) -> NDArray[np.float32]:
+def read_depth(
+    path: Path, frame: int, size: tuple[int, int], depth_scale: float, unknown: tuple[int, ...] = ()
+) -> NDArray[np.float32]:
     """Read a depth image of 16-bit integers.
 
     Args:
@@ -43,6 +65,7 @@ def read_depth(path: Path, frame: int, size: tuple[int, int], depth_scale: float
         frame: Index of the frame, for messages.
         size: Width and height that the calibration states, pixels.
         depth_scale: Image value of one metre.
+        unknown: Values that mean "unknown", beside 0.
 
     Returns:
         float32 [H, W], metres, 0 where unknown.
@@ -50,16 +73,7 @@ def read_depth(path: Path, frame: int, size: tuple[int, int], depth_scale: float
     Raises:
         DataFileError: The file is missing, truncated, not of one 16-bit channel or of another size.
     """
-    image = _decode(path, frame, "depth", cv2.IMREAD_UNCHANGED)
-    if image.dtype == np.uint8:
-        raise DataFileError(
-            path,
-            f"frame {frame}: the depth image has 8 bits per pixel, too few for distances; "
-            "export it as a 16-bit PNG of one channel",
-        )
-    _require_one_channel(path, frame, "depth", image, np.dtype(np.uint16))
-    _require_size(path, frame, "depth", image, size)
-    return image.astype(np.float32) / np.float32(depth_scale)
+    return decode_depth(read_encoded(path, frame, "depth"), size, depth_scale, unknown)
 
 
 def read_labels(path: Path, frame: int, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -76,37 +90,85 @@ def read_labels(path: Path, frame: int, size: tuple[int, int]) -> NDArray[np.uin
     Raises:
         DataFileError: The file is missing, truncated, not of one 8-bit channel or of another size.
     """
-    image = _decode(path, frame, "label", cv2.IMREAD_UNCHANGED)
-    _require_one_channel(path, frame, "label", image, np.dtype(np.uint8))
-    _require_size(path, frame, "label", image, size)
-    return image.astype(np.uint8, copy=False)
+    image = read_encoded(path, frame, "label")
+    labels = decode(image, cv2.IMREAD_UNCHANGED)
+    require_one_channel(image, labels, np.dtype(np.uint8))
+    require_size(image, labels, size)
+    return labels.astype(np.uint8, copy=False)
 
 
-def _decode(path: Path, frame: int, kind: str, flags: int) -> NDArray[Any]:
+def read_encoded(path: Path, frame: int, kind: str) -> EncodedImage:
+    """Read an image file without decoding it.
+
+    Args:
+        path: The file.
+        frame: Index of the frame, for messages.
+        kind: ``colour``, ``depth`` or ``label``, for messages.
+
+    Raises:
+        DataFileError: The file is missing or cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        return EncodedImage(path.read_bytes(), path, frame, kind)
     except FileNotFoundError as error:
-        raise DataFileError(
-            path, f"frame {frame}: the {kind} image is missing; restore it or take it out of the list"
-        ) from error
+        missing = EncodedImage(b"", path, frame, kind)
+        raise missing.error("is missing; restore it or take it out of the list") from error
     except OSError as error:
-        raise DataFileError(
-            path, f"frame {frame}: the {kind} image cannot be read: {error.strerror}"
-        ) from error
-    damage = _damage(content)
+        unreadable = EncodedImage(b"", path, frame, kind)
+        raise unreadable.error(f"cannot be read: {error.strerror}") from error
+
+
+def decode_rgb(image: EncodedImage, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Decode a colour image to uint8 [H, W, 3], RGB; a grey one gets three equal channels.
+
+    Raises:
+        DataFileError: It is truncated, no image or of another size.
+    """
+    decoded = decode(image, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    require_size(image, decoded, size)
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def decode_depth(
+    image: EncodedImage, size: tuple[int, int], depth_scale: float, unknown: tuple[int, ...] = ()
+) -> NDArray[np.float32]:
+    """Decode a depth image of 16-bit integers to metres; as :func:`read_depth`."""
+    decoded = decode(image, cv2.IMREAD_UNCHANGED)
+    if decoded.dtype == np.uint8:
+        raise image.error(
+            "has 8 bits per pixel, too few for distances; export it as a 16-bit PNG of one channel"
+        )
+    require_one_channel(image, decoded, np.dtype(np.uint16))
+    require_size(image, decoded, size)
+    return depth_in_metres(decoded, depth_scale, unknown)
+
+
+def depth_in_metres(
+    values: NDArray[Any], depth_scale: float, unknown: tuple[int, ...] = ()
+) -> NDArray[np.float32]:
+    """Integers of a depth image, [H, W], as float32 metres, 0 where unknown."""
+    depth = values.astype(np.float32) / np.float32(depth_scale)
+    for value in unknown:
+        depth[values == value] = 0.0
+    return depth
+
+
+def decode(image: EncodedImage, flags: int) -> NDArray[Any]:
+    """Decode an image with OpenCV, looking for damage first.
+
+    Raises:
+        DataFileError: It is empty, truncated, damaged or no image.
+    """
+    damage = _damage(image.content)
     if damage is not None:
-        raise DataFileError(
-            path, f"frame {frame}: the {kind} image is {damage}; download or export the file again"
-        )
+        raise image.error(f"is {damage}; download or export the file again")
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        decoded = cv2.imdecode(np.frombuffer(image.content, np.uint8), flags)
     except cv2.error:
-        image = None
-    if image is None:
-        raise DataFileError(
-            path, f"frame {frame}: the {kind} image cannot be decoded; download or export the file again"
-        )
-    return image
+        decoded = None
+    if decoded is None:
+        raise image.error("cannot be decoded; download or export the file again")
+    return decoded
 
 
 def _damage(content: bytes) -> str | None:
@@ -143,23 +205,29 @@ def _png_damage(content: bytes) -> str | None:
         position = end + 4
 
 
-def _require_one_channel(
-    path: Path, frame: int, kind: str, image: NDArray[Any], dtype: np.dtype[Any]
-) -> None:
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    if channels != 1 or image.dtype != dtype:
-        raise DataFileError(
-            path,
-            f"frame {frame}: the {kind} image has {channels} channels of {image.dtype}, expected one of "
-            f"{dtype}; export it as a PNG of one {dtype.itemsize * 8}-bit channel",
+def require_one_channel(image: EncodedImage, decoded: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Check the channels of a decoded image.
+
+    Raises:
+        DataFileError: There are several, or values are of another kind.
+    """
+    channels = 1 if decoded.ndim == 2 else decoded.shape[2]
+    if channels != 1 or decoded.dtype != dtype:
+        raise image.error(
+            f"has {channels} channels of {decoded.dtype}, expected one of {dtype}; "
+            f"export it as a PNG of one {dtype.itemsize * 8}-bit channel"
         )
 
 
-def _require_size(path: Path, frame: int, kind: str, image: NDArray[Any], size: tuple[int, int]) -> None:
-    height, width = image.shape[:2]
+def require_size(image: EncodedImage, decoded: NDArray[Any], size: tuple[int, int]) -> None:
+    """Check the size of a decoded image.
+
+    Raises:
+        DataFileError: It is another than the calibration's.
+    """
+    height, width = decoded.shape[:2]
     if (width, height) != size:
-        raise DataFileError(
-            path,
-            f"frame {frame}: the {kind} image is {width}×{height}, the calibration says {size[0]}×{size[1]}; "
-            "correct calibration.txt or use images of one size",
+        raise image.error(
+            f"is {width}×{height}, the calibration says {size[0]}×{size[1]}; "
+            "correct the calibration or use images of one size"
         )

@@ -1,5 +1,7 @@
 """Removal of lens distortion: what the camera saw, resampled to what a pinhole camera would have seen."""
 
+from functools import cached_property
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from sequences.model import LABEL_UNKNOWN
 
 
 class LensCorrection:
-    """Resamples images of one camera. The maps are computed once.
+    """Resamples images of one camera. The maps are computed once, when the first image comes.
 
     Args:
         calibration: A camera with distortion. The corrected images keep its size and pinhole intrinsics.
@@ -18,11 +20,15 @@ class LensCorrection:
     def __init__(self, calibration: Calibration):
         if calibration.distortion is None:
             raise ValueError("the camera has no lens distortion to remove")
-        matrix = calibration.intrinsics.matrix()
-        size = (calibration.intrinsics.width, calibration.intrinsics.height)
-        self._maps = cv2.initUndistortRectifyMap(
-            matrix, np.array(calibration.distortion), None, matrix, size, cv2.CV_32FC1
-        )
+        self._calibration = calibration
+
+    @cached_property
+    def _maps(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        intrinsics = self._calibration.intrinsics
+        matrix, size = intrinsics.matrix(), (intrinsics.width, intrinsics.height)
+        distortion = np.array(self._calibration.distortion)
+        columns, rows = cv2.initUndistortRectifyMap(matrix, distortion, None, matrix, size, cv2.CV_32FC1)
+        return columns.astype(np.float32, copy=False), rows.astype(np.float32, copy=False)
 
     def colour(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Correct a colour image, bilinear; black where the camera saw nothing."""

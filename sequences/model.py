@@ -185,6 +185,27 @@ class SceneTruth:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Something that a recording has and the sequence made of it has not.
+
+    Attributes:
+        what: Several of it: ``colour images``.
+        reason: Why, as the end of a sentence: ``no depth image within 20 ms``.
+        count: How many were left out; 0 says that it was looked for and not met.
+        total: How many there are in all.
+    """
+
+    what: str
+    reason: str
+    count: int
+    total: int
+
+    def sentence(self) -> str:
+        """For people."""
+        return f"{self.count} of {self.total} {self.what} left out: {self.reason}."
+
+
+@dataclass(frozen=True)
 class SequenceInfo:
     """What is known about a sequence without reading its images.
 
@@ -196,6 +217,7 @@ class SequenceInfo:
         label_space: Name of the labels' space (``nyu40``, ``scannet20``), None without labels.
         imu: Calibration of the IMU, None without one.
         notes: What the reader met and a reader of results should know, one sentence each.
+        left_out: The same in figures: what is not in the sequence although the recording has it.
         source: What identifies the data: reader, location, parameters; JSON-compatible.
     """
 
@@ -206,6 +228,7 @@ class SequenceInfo:
     label_space: str | None = None
     imu: ImuCalibration | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     source: dict[str, object] = field(default_factory=dict)
 
     @property

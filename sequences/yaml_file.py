@@ -38,10 +38,11 @@ def validated(path: Path, content: object, model: type[Model]) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise DataFileError(path, _problems(error)) from error
+        raise DataFileError(path, problems(error)) from error
 
 
-def _problems(error: ValidationError) -> str:
+def problems(error: ValidationError) -> str:
+    """What a model found wrong, with the key of each problem."""
     return "; ".join(
         f"'{'.'.join(str(part) for part in problem['loc'])}': {problem['msg'].lower()}"
         if problem["loc"]

@@ -1,8 +1,10 @@
 """The tables of the absolute trajectory error, one per alignment: contenders across, sequences down."""
 
+from collections.abc import Callable
+
 from harness.comparability import Difference, differences
 from harness.record import Alignment, Status
-from harness.report.comparison import Comparison, Group, primary_ate
+from harness.report.comparison import Comparison, Group, Trial, primary_ate
 from harness.report.scores import (
     ate_summary,
     centimetres,
@@ -11,6 +13,7 @@ from harness.report.scores import (
     partial_values,
     per_cent,
     spread,
+    summarise_figures,
 )
 from harness.report.table import GROUND_TRUTH_MARK, MISSING, Cell, Table, text_cells
 
@@ -97,7 +100,7 @@ def _main_row(
     cells = list(text_cells(sequence, perception))
     for group in groups:
         is_best = group is not None and group is best
-        cells += [_ate_cell(group, is_best, show_frames=has_obstacles), _coverage_cell(group)]
+        cells += [ate_cell(group, best=is_best, show_frames=has_obstacles), _coverage_cell(group)]
     return tuple(cells)
 
 
@@ -113,12 +116,26 @@ def _best(groups: list[Group | None]) -> Group | None:
     return min(candidates)[2]
 
 
-def _ate_cell(group: Group | None, best: bool, show_frames: bool) -> Cell:
+def ate_cell(
+    group: Group | None,
+    *,
+    best: bool = False,
+    show_frames: bool = False,
+    figure: Callable[[Trial], float | None] = primary_ate,
+) -> Cell:
+    """The errors of a group with their spread, or the states it ended in where there are none.
+
+    Args:
+        group: None where there was no such trial.
+        best: It is the best of its row.
+        show_frames: Its number of frames must be known to read it.
+        figure: Which error, metres.
+    """
     if group is None:
         return Cell(MISSING, muted=True)
     mark = GROUND_TRUTH_MARK if group.ground_truth_is_input else ""
-    summary = ate_summary(group)
-    partial = partial_values(group, lambda trial: centimetres(primary_ate(trial)))
+    summary = summarise_figures(group, figure)
+    partial = partial_values(group, lambda trial: centimetres(figure(trial)))
     if summary is None:
         return Cell(f"{partial}{mark}" if partial else _states(group), muted=True)
     details = [spread(summary, centimetres)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from harness.record import Alignment, Status
+from harness.record import Alignment, Status, TrajectoryScores
 from harness.report.comparison import Group, Trial, primary_ate
 from harness.report.table import MISSING, PARTIAL_MARK
 from harness.statistics import Summary, summarise
@@ -44,13 +44,23 @@ def coverage(trial: Trial) -> float | None:
     return trial.record.evaluation.coverage if trial.record.evaluation else None
 
 
+def ate_after(trial: Trial, alignment: Alignment) -> float | None:
+    """RMSE of the final poses after one of the two alignments, metres."""
+    if trial.record.evaluation is None or trial.record.evaluation.final is None:
+        return None
+    return _rmse(trial.record.evaluation.final, alignment)
+
+
 def live_ate(trial: Trial) -> float | None:
     """RMSE of the live poses by the alignment that tables print, metres."""
     evaluation = trial.record.evaluation
     if evaluation is None or evaluation.live is None:
         return None
-    live = evaluation.live
-    return (live.ate_se3 if evaluation.primary_alignment is Alignment.SE3 else live.ate_sim3).rmse
+    return _rmse(evaluation.live, evaluation.primary_alignment)
+
+
+def _rmse(scores: TrajectoryScores, alignment: Alignment) -> float:
+    return (scores.ate_se3 if alignment is Alignment.SE3 else scores.ate_sim3).rmse
 
 
 def partial_values(group: Group, text: Callable[[Trial], str]) -> str:

@@ -50,7 +50,7 @@ class SyntheticSequence(TumSequence):
         directory = context.cache_directory / "synthetic" / checked.digest()
         generate(checked, directory, context.progress)
         source = {"generator_version": GENERATOR_VERSION, "parameters": checked.as_mapping()}
-        return cls(name, directory, source)
+        return cls(name, directory, context=context, extra_source=source)
 
     @classmethod
     def recognises(cls, directory: Path) -> bool:

@@ -90,8 +90,8 @@ def test_ten_gigabytes_of_output_are_stopped_soon_after_the_limit(harness, fault
     reason = harness.failed_alone(harness.faulty(fault, "--output-limit", "64M"))
     assert reason.startswith("on frame 5: the backend wrote ")
     assert "GiB of files and log, its limit is 0.06 GiB; raise it with --output-limit" in reason
-    # Between two looks, and until the engine has killed it, a backend writes as fast as memory takes it: half a
-    # gigabyte was seen on a busy machine. The bound is far above that and far from ten.
+    # Between two looks, and until the engine has killed it, a backend writes as fast as memory takes it: half
+    # a gigabyte was seen on a busy machine. The bound is far above that and far from ten.
     assert 60 < mebibytes_on_disk(harness.directory) < 3000
     # Neither Python nor pytest can remove what lies deeper than paths reach.
     subprocess.run(["rm", "-rf", str(harness.trial_directory(0) / "backend")], check=True)

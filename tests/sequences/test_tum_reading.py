@@ -61,9 +61,14 @@ def test_colour_images_without_near_depth_are_left_out_and_counted(tmp_path):
     sequence = TumSequence("small", directory)
     assert sequence.info.timestamps_ns.tolist() == [1_000_000_000, 1_200_000_000, 1_300_000_000]
     np.testing.assert_allclose([frame.depth[5, 5] for frame in sequence], [2.0, 2.02, 2.04], rtol=1e-6)
-    assert len(sequence.info.notes) == 1
-    assert "1 of 4 colour images have no depth image within 20 ms" in sequence.info.notes[0]
-    assert "2 of 5 depth images" in sequence.info.notes[0]
+    assert sequence.info.notes == (
+        "1 of 4 colour images left out: no depth image within 20 ms.",
+        "2 of 5 depth images left out: no colour image within 20 ms.",
+    )
+    assert [(part.what, part.count) for part in sequence.info.left_out[:2]] == [
+        ("colour images", 1),
+        ("depth images", 2),
+    ]
 
 
 def test_the_tolerance_is_half_a_frame_period_where_that_is_less(tmp_path):
@@ -97,7 +102,7 @@ def test_dropped_ground_truth_rows_are_counted_in_the_notes(tmp_path):
     sequence = TumSequence("small", write_tum_sequence(tmp_path / "small", poses=poses))
     assert len(sequence.ground_truth()) == 2
     assert sequence.ground_truth().rows_dropped == 1
-    assert [note.split(" ground-truth rows")[0] for note in sequence.info.notes] == ["1", "1"]
+    assert [note.split(" left out")[0] for note in sequence.info.notes] == ["1 of 4 ground-truth rows"] * 2
 
 
 def test_lens_distortion_is_removed_so_that_straight_lines_are_straight(tmp_path):
@@ -167,7 +172,7 @@ def test_a_relative_folder_lies_below_the_data_directory(tmp_path):
     context = ReaderContext(tmp_path / "data", tmp_path / "cache")
     assert len(TumSequence.open("small", {"directory": "small"}, context)) == 4
     for parameters in ({}, {"directory": 3}, {"directory": "small", "frames": 2}):
-        with pytest.raises(SequenceError, match="takes one parameter, directory"):
+        with pytest.raises(SequenceError, match="takes the parameters directory, find, published_frames"):
             TumSequence.open("small", parameters, context)
     with pytest.raises(SequenceError, match="there is no folder"):
         TumSequence.open("small", {"directory": "elsewhere"}, context)
