@@ -9,9 +9,13 @@ from harness.cli.console import ERRORS, OUTPUT, say
 from harness.cli.progress import StepProgress
 from harness.environment import reader_context
 from harness.experiment import RUNS_DIRECTORY
+from harness.published import load_published
 from harness.report import write_report
 from harness.report.writer import REPORT_DIRECTORY, REPORTS_DIRECTORY
 from harness.store import ExperimentDirectory, newest_experiment
+
+#: Where published figures are kept, as CSV.
+PUBLISHED_DIRECTORY = Path("results/published")
 
 
 @click.command()
@@ -22,15 +26,24 @@ from harness.store import ExperimentDirectory, newest_experiment
     help=f"Default: DIR/{REPORT_DIRECTORY}; for several DIRs a new directory in {REPORTS_DIRECTORY}.",
 )
 @click.option("--maps/--no-maps", default=True, show_default=True, help="Fuse and render the depth.")
-def report(directories: tuple[Path, ...], output: Path | None, maps: bool) -> None:
+@click.option(
+    "--published",
+    metavar="NAME|FILE",
+    help=f"Trajectory errors out of papers to put ours beside: a table in {PUBLISHED_DIRECTORY} (scannet) or "
+    "a CSV file like those.",
+)
+def report(directories: tuple[Path, ...], output: Path | None, maps: bool, published: str | None) -> None:
     """Write report.md, report.html, tables and figures of the experiments in DIR (default: the newest)."""
+    papers = load_published(published, PUBLISHED_DIRECTORY) if published is not None else None
     if directories:
         experiments = [ExperimentDirectory.open(directory) for directory in directories]
     else:
         experiments = [newest_experiment(RUNS_DIRECTORY)]
     with StepProgress(ERRORS) as progress:
         context = reader_context(progress)
-        files = write_report(experiments, output, maps=maps, context=context, progress=progress)
+        files = write_report(
+            experiments, output, maps=maps, published=papers, context=context, progress=progress
+        )
     for experiment in experiments:
         unfinished = experiment.unfinished()
         if unfinished:

@@ -67,6 +67,7 @@ class Report:
         ate: One table per alignment.
         ratios: Errors and speeds in relation to one contender's; None for a single one.
         details: Everything behind it.
+        published: Figures of papers with ours beside them; None unless they were asked for.
         trajectories: Plots per sequence.
         trajectory_problems: Why a trial is missing in them.
         map_distances: How far maps lie apart; None without maps.
@@ -90,6 +91,7 @@ class Report:
     ate: tuple[Table, ...]
     ratios: Table | None
     details: Table
+    published: Table | None
     trajectories: tuple[SequencePictures, ...]
     trajectory_problems: tuple[str, ...]
     map_distances: Table | None
@@ -107,7 +109,7 @@ class Report:
     @property
     def tables(self) -> tuple[Table, ...]:
         """Every table, each of them also written as LaTeX."""
-        optional = (each for each in (self.ratios, self.map_distances) if each)
+        optional = (each for each in (self.ratios, self.published, self.map_distances) if each)
         return (
             self.states,
             *self.ate,

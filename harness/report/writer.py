@@ -8,6 +8,7 @@ import pandas as pd
 
 from harness.environment import reader_context
 from harness.files import write_bytes, write_text
+from harness.published import PublishedTable
 from harness.report.ate_tables import main_tables
 from harness.report.backend_map_section import BackendMapSection, make_backend_map_section
 from harness.report.comparison import Comparison, Contender, load_comparison
@@ -23,6 +24,7 @@ from harness.report.conditions import (
 from harness.report.detail_tables import details_table, groups_frame, trials_frame
 from harness.report.document import Picture, Report, SequencePictures, html, markdown
 from harness.report.map_section import MapSection, make_map_section
+from harness.report.published_table import PublishedSection, make_published_section
 from harness.report.ratios import ratios_table
 from harness.report.stages import counts_table, stages_frame, stages_table
 from harness.report.style import contender_colours, file_name, png, report_style
@@ -69,6 +71,7 @@ def write_report(
     output: Path | None = None,
     *,
     maps: bool = True,
+    published: PublishedTable | None = None,
     context: ReaderContext | None = None,
     progress: Callable[[str, int, int], None] = ignore_progress,
 ) -> ReportFiles:
@@ -79,13 +82,16 @@ def write_report(
         output: Directory to write to, by default ``report/`` within the experiment; for several experiments
             a new one in ``results/reports/``, since ``report/`` within each is its own.
         maps: Whether to fuse and render maps, which reads frames of the sequences again.
+        published: Trajectory errors out of papers to put ours beside.
         context: How sequences are opened for the maps; by default as ``harness run`` opens them.
         progress: Told what is being done, how much is done and how much there is.
 
     Raises:
+        ConfigurationError: The published figures are not of trajectories.
         ResultsError: No trial has ended, a record cannot be read, or the output cannot be written.
     """
     comparison = load_comparison(experiments)
+    beside = make_published_section(comparison, published) if published else PublishedSection()
     output = output or _default_output(experiments)
     tracks, track_problems = load_tracks(comparison.groups)
     with report_style():
@@ -97,9 +103,10 @@ def write_report(
         else:
             section = MapSection(problems=("Maps were not asked for.",))
             backend_section = BackendMapSection()
-    report = _compose(comparison, trajectories, track_problems, section, backend_section)
+    report = _compose(comparison, beside, trajectories, track_problems, section, backend_section)
 
-    tables = _write_tables(output / "tables", comparison, report, (*section.frames, *backend_section.frames))
+    more = (*beside.frames, *section.frames, *backend_section.frames)
+    tables = _write_tables(output / "tables", comparison, report, more)
     figures = []
     for picture in report.pictures:
         figures.append(output / "figures" / picture.name)
@@ -128,6 +135,7 @@ def _default_output(experiments: list[ExperimentDirectory]) -> Path:
 
 def _compose(
     comparison: Comparison,
+    published: PublishedSection,
     trajectories: list[SequencePictures],
     track_problems: list[str],
     section: MapSection,
@@ -145,6 +153,7 @@ def _compose(
         ate=tuple(main_tables(comparison)),
         ratios=ratios_table(comparison),
         details=details_table(comparison),
+        published=published.table,
         trajectories=tuple(trajectories),
         trajectory_problems=tuple(track_problems),
         map_distances=section.table,
