@@ -24,7 +24,7 @@ from harness.store import directory_name
 from perception.choice import ModuleChoice, parse_choice
 from perception.errors import ModuleFailedError, PerceptionError
 from perception.guarded import GuardedModule, create_module
-from sequences.errors import SequenceError
+from sequences.errors import MissingRecordingError, SequenceError
 from sequences.model import SequenceInfo
 from sequences.reader import ReaderContext
 from sequences.sequence_sets import SequenceEntry, open_sequence, resolve
@@ -48,9 +48,12 @@ class _BackendChoice:
 
 @dataclass(frozen=True)
 class _OpenedSequence:
+    """A sequence of the experiment, or the state in which its trials end, and why."""
+
     entry: SequenceEntry
     info: SequenceInfo | None
-    unreadable: str | None
+    verdict: Status | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def plan_trials(
     Raises:
         ConfigurationError: A name is unknown, an option impossible, or a backend that is asked for by name is
             a broken plug-in; nothing has been started.
-        SequenceError: No sequence of that name, or ``HARNESS_DATA`` is needed and not set.
+        SequenceError: No sequence of that name, or none of its recordings is on this machine.
     """
     modules = [(choice, create_module(choice)) for choice in choose_modules(configuration)]
     entries = resolve(list(configuration.sequences), context)
@@ -245,14 +248,17 @@ def _prepare(
 
 def _open(entry: SequenceEntry, context: ReaderContext) -> _OpenedSequence:
     try:
-        return _OpenedSequence(entry, open_sequence(entry, context).info, None)
+        return _OpenedSequence(entry, open_sequence(entry, context).info)
+    except MissingRecordingError as error:
+        # Of a set some recordings may be here and others not. Who names one by itself was told by resolve.
+        return _OpenedSequence(entry, None, Status.SKIPPED, str(error))
     except SequenceError as error:
-        return _OpenedSequence(entry, None, str(error))
+        return _OpenedSequence(entry, None, Status.FAILED, str(error))
 
 
 def _outputs(sequence: _OpenedSequence, module: GuardedModule) -> _Outputs:
     if sequence.info is None:
-        return _Outputs(frozenset(), Status.FAILED, sequence.unreadable)
+        return _Outputs(frozenset(), sequence.verdict, sequence.reason)
     try:
         return _Outputs(module.outputs(sequence.info), None, None)
     except ModuleFailedError as error:

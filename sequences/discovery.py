@@ -5,51 +5,92 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sequences.errors import SequenceError
-from sequences.reader import READERS
+from sequences.reader import READERS, SequenceReader
 
 logger = logging.getLogger(__name__)
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-def find_recordings(root: Path, reader: str) -> dict[str, Path]:
-    """Look through a folder and everything below it.
+@dataclass(frozen=True)
+class FoundRecording:
+    """A folder, or a file, that is a recording.
+
+    Attributes:
+        path: Where it is.
+        readers: Names of the readers that recognise it, sorted.
+    """
+
+    path: Path
+    readers: tuple[str, ...]
+
+
+class RecordingsBelow:
+    """All recordings below a folder. They are looked for once, when somebody asks.
+
+    What is inside a recording is not looked through: a data set may have millions of images.
 
     Args:
         root: Where to start.
-        reader: Name of the reader whose recordings are wanted.
-
-    Returns:
-        Folders by name, in order of their paths. A name is the folder's own; where several share it, their
-        paths below ``root`` joined by ``-``.
-
-    Raises:
-        UnknownNameError: There is no such reader.
-        SequenceError: The reader cannot be loaded.
     """
-    recognises = READERS.load(reader).recognises
-    directories = [directory for directory in _folders(root) if recognises(directory)]
-    return dict(zip(_unique_names(root, directories), directories, strict=True))
+
+    def __init__(self, root: Path):
+        self._root = root
+
+    @cached_property
+    def found(self) -> tuple[FoundRecording, ...]:
+        """Every recording, in order of paths."""
+        return tuple(_recordings(self._root, _installed_readers()))
+
+    def of_reader(self, reader: str) -> dict[str, Path]:
+        """The recordings of one reader.
+
+        Returns:
+            Paths by name, in order. A name is the folder's own, or the file's without its ending; where
+            several share it, their paths below the root joined by ``-``.
+
+        Raises:
+            UnknownNameError: There is no such reader.
+            SequenceError: The reader cannot be loaded.
+        """
+        READERS.load(reader)
+        paths = [recording.path for recording in self.found if reader in recording.readers]
+        return dict(zip(_unique_names(self._root, paths), paths, strict=True))
+
+    def called(self, name: str, reader: str) -> Path | None:
+        """The first recording of a reader whose folder, or file, is called ``name``; None if there is none.
+
+        Raises:
+            UnknownNameError: There is no such reader.
+            SequenceError: The reader cannot be loaded.
+        """
+        READERS.load(reader)
+        for recording in self.found:
+            if reader in recording.readers and name in (recording.path.name, _own_name(recording.path)):
+                return recording.path
+        return None
 
 
-def recognise(directory: Path) -> str:
-    """The name of the reader that a folder belongs to.
+def recognise(path: Path) -> str:
+    """The name of the reader that a folder or file belongs to.
 
     Raises:
         SequenceError: No reader recognises it, or several do.
     """
-    readers = [name for name in READERS.names() if READERS.load(name).recognises(directory)]
+    readers = _readers_of(path, _installed_readers())
     if not readers:
         raise SequenceError(
-            f"no sequence reader recognises the folder '{directory}'; "
-            "a recording in TUM RGB-D layout has rgb.txt in it (see docs/add-a-dataset.md)"
+            f"no sequence reader recognises '{path}'; docs/data-sets.md lists the layouts: a recording in "
+            "TUM RGB-D layout has rgb.txt in it, a folder of images needs a calibration.txt beside them"
         )
     if len(readers) > 1:
         raise SequenceError(
-            f"several sequence readers recognise the folder '{directory}': {', '.join(readers)}; "
+            f"several sequence readers recognise '{path}': {', '.join(readers)}; "
             "name the one to use in a catalogue file (see docs/add-a-dataset.md)"
         )
     return readers[0]
@@ -60,29 +101,59 @@ def name_from_path(path: Path) -> str:
     return _NOT_IN_NAMES.sub("_", "-".join(part for part in path.parts if part != path.anchor)) or "recording"
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """All folders from ``root`` down, in order; links are followed, each folder is visited once."""
+def _installed_readers() -> dict[str, type[SequenceReader]]:
+    """All readers that can be loaded; a broken plug-in must not hide everybody's recordings."""
+    readers = {}
+    for name in READERS.names():
+        try:
+            readers[name] = READERS.load(name)
+        except SequenceError as error:
+            logger.warning("left out while looking for recordings: %s", error)
+    return readers
+
+
+def _recordings(root: Path, readers: dict[str, type[SequenceReader]]) -> Iterator[FoundRecording]:
+    """All recordings from ``root`` down; links are followed, each folder is visited once."""
     visited: set[str] = set()
-    for place, children, _ in os.walk(root, followlinks=True, onerror=_log_unreadable):
+    suffixes = tuple(suffix for reader in readers.values() for suffix in reader.file_suffixes)
+    for place, children, files in os.walk(root, followlinks=True, onerror=_log_unreadable):
         resolved = os.path.realpath(place)
         if resolved in visited:
             children.clear()
             continue
         visited.add(resolved)
-        children.sort()
-        yield Path(place)
+        directory = Path(place)
+        recognising = _readers_of(directory, readers)
+        if recognising:
+            yield FoundRecording(directory, recognising)
+            children.clear()
+            continue
+        # Hidden folders hold what is not finished: archives that are being unpacked.
+        children[:] = sorted(child for child in children if not child.startswith("."))
+        for file in sorted(name for name in files if name.lower().endswith(suffixes)):
+            recognising = _readers_of(directory / file, readers)
+            if recognising:
+                yield FoundRecording(directory / file, recognising)
+
+
+def _readers_of(path: Path, readers: dict[str, type[SequenceReader]]) -> tuple[str, ...]:
+    return tuple(name for name, reader in readers.items() if reader.recognises(path))
 
 
 def _log_unreadable(error: OSError) -> None:
     logger.warning("left out while looking for recordings: %s: %s", error.filename, error.strerror)
 
 
-def _unique_names(root: Path, directories: list[Path]) -> list[str]:
-    own = [name_from_path(Path(directory.name)) for directory in directories]
+def _own_name(path: Path) -> str:
+    return name_from_path(Path(path.stem if path.is_file() else path.name))
+
+
+def _unique_names(root: Path, paths: list[Path]) -> list[str]:
+    own = [_own_name(path) for path in paths]
     shared = {name for name, count in Counter(own).items() if count > 1}
     names: list[str] = []
-    for name, directory in zip(own, directories, strict=True):
-        unique = name_from_path(directory.relative_to(root)) if name in shared else name
+    for name, path in zip(own, paths, strict=True):
+        unique = name_from_path(path.relative_to(root)) if name in shared else name
         candidate, number = unique, 2
         while candidate in names:
             candidate, number = f"{unique}-{number}", number + 1

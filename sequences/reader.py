@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sequences.errors import SequenceError
 from sequences.model import Sequence
@@ -52,7 +52,14 @@ class ReaderContext:
 
 
 class SequenceReader(Sequence):
-    """A sequence that can be opened by name and parameters, from a catalogue or from a folder."""
+    """A sequence that can be opened by name and parameters, from a catalogue or from a folder.
+
+    Attributes:
+        file_suffixes: Endings, in small letters, of files that are recordings on their own: ``.mp4``. Files
+            with other endings are never shown to ``recognises``.
+    """
+
+    file_suffixes: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod
@@ -70,10 +77,11 @@ class SequenceReader(Sequence):
 
     @classmethod
     @abstractmethod
-    def recognises(cls, directory: Path) -> bool:
-        """Whether ``directory`` holds a sequence that this reader, rather than any other, is made for.
+    def recognises(cls, path: Path) -> bool:
+        """Whether a folder (or file) is a sequence that this reader, rather than any other, is made for.
 
-        A reader that answers True must open ``{"directory": ...}``. One that reads no folders answers False.
+        Asked of every folder below ``HARNESS_DATA``: a few looks at what is there must do. A reader that
+        answers True must open ``{"directory": ...}``. One that reads no folders answers False.
         """
 
 

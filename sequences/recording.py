@@ -25,6 +25,9 @@ from sequences.yaml_file import problems
 
 Parameters = TypeVar("Parameters", bound="RecordingParameters")
 
+#: Parameters that say where a recording is or what is known of it, not what is made of it.
+_NOT_IDENTIFYING = {"directory", "find", "published_frames"}
+
 
 class RecordingParameters(BaseModel):
     """What a reader of recordings is told; a reader that takes more derives its own.
@@ -127,7 +130,7 @@ class RecordedSequence(SequenceReader):
         extra_source: dict[str, object] | None = None,
     ):
         if not path.exists():
-            raise MissingRecordingError(f"sequence '{name}': there is no folder '{path}'.")
+            raise MissingRecordingError(f"sequence '{name}': there is no folder '{path}'")
         parameters = parameters or self.parameters_model(directory=str(path))
         self._recording = self.read_recording(path, parameters, context)
         self._info = SequenceInfo(
@@ -147,7 +150,7 @@ class RecordedSequence(SequenceReader):
                 "reader": self.reader_name,
                 "directory": str(path),
                 "calibration": self._recording.calibration,
-                **parameters.model_dump(exclude_unset=True, exclude={"directory", "find"}),
+                **parameters.model_dump(exclude_unset=True, exclude=_NOT_IDENTIFYING),
                 **(extra_source or {}),
             },
         )
@@ -232,7 +235,7 @@ def _path(name: str, parameters: RecordingParameters, context: ReaderContext) ->
         root = context.require_data_directory()
         raise MissingRecordingError(
             f"sequence '{name}': nothing below {DATA_DIRECTORY_VARIABLE} ('{root}') is called "
-            f"'{parameters.find}' and is a recording of this kind."
+            f"'{parameters.find}' and is a recording of this kind"
         )
     path = Path(parameters.directory)
     return path if path.is_absolute() else context.require_data_directory() / path

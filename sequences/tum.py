@@ -75,9 +75,9 @@ class TumSequence(RecordedSequence):
     reader_name: ClassVar[str] = "tum"
 
     @classmethod
-    def recognises(cls, directory: Path) -> bool:
+    def recognises(cls, path: Path) -> bool:
         """A folder with ``rgb.txt`` whose calibration, if readable, has a y axis that points down."""
-        return (directory / RGB_LIST).is_file() and not y_axis_points_up(directory)
+        return (path / RGB_LIST).is_file() and not y_axis_points_up(path)
 
     @classmethod
     def read_recording(

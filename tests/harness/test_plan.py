@@ -197,3 +197,28 @@ def test_an_adapter_that_raises_is_skipped_and_hides_no_other(recording, monkeyp
     assert curve.verdict is None
     assert other.verdict is Status.SKIPPED
     assert reason in other.reason
+
+
+DESKS = """
+name: desks
+description: Two desks, of which one is here.
+version: 1
+dataset: tum
+sequences:
+  - {name: freiburg1_desk, reader: tum, parameters: {find: here}}
+  - {name: freiburg1_desk2, reader: tum, parameters: {find: elsewhere}}
+"""
+
+
+def test_a_recording_of_a_set_that_is_not_here_is_skipped_with_how_to_get_it(tmp_path):
+    record_curve(tmp_path / "data" / "here")
+    (tmp_path / "data" / "catalog").mkdir()
+    (tmp_path / "data" / "catalog" / "desks.yaml").write_text(DESKS)
+    configuration = make_configuration(
+        {"sequences": ["desks"], "perception": ["sensor"], "backends": ["curve"]}
+    )
+    trials = plan_trials(configuration, ReaderContext(tmp_path / "data", tmp_path / "cache")).trials
+    assert [trial.verdict for trial in trials] == [None, Status.SKIPPED]
+    assert "nothing below HARNESS_DATA" in trials[1].reason
+    assert "download with: harness sequences download freiburg1_desk2" in trials[1].reason
+    assert not trials[1].cannot_run_here
