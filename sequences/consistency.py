@@ -1,6 +1,7 @@
-"""Whether poses, images and intrinsics of a sequence agree: one frame moved into another by ground truth."""
+"""Whether poses, images, intrinsics and IMU of a sequence agree: ground truth between two of its frames."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -9,9 +10,18 @@ from scipy.spatial.transform import Rotation
 
 from sequences.association import associate
 from sequences.errors import SequenceError
-from sequences.model import Frame, Intrinsics, Sequence
+from sequences.model import NANOSECONDS_PER_SECOND, Frame, Intrinsics, Sequence
 
 _OUTSIDE = -1.0e4
+
+# A feature counts as found again when the second best place is so much worse (Lowe, "Distinctive image
+# features from scale-invariant keypoints", IJCV 2004, section 7.1, has 0.8).
+_RATIO = 0.75
+_FEWEST_MATCHES = 20
+_LEAST_TRANSLATION_M = 1e-3
+_LEAST_PARALLAX_PX = 1.0
+_LEAST_ROTATION_DEG = 1.0
+_LARGEST_GAP_IN_SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,46 @@ class ReprojectionError:
     moved: float
     unmoved: float
     pixels: int
+
+
+@dataclass(frozen=True)
+class EpipolarError:
+    """How far features are from where the ground-truth motion lets them be: on a line.
+
+    Right poses, intrinsics and a right removal of distortion make ``distance`` a small fraction of
+    ``parallax``, about a pixel at most. The scale of the positions does not show.
+
+    Attributes:
+        distance: Median distance to the epipolar line in the second image, pixels.
+        inverted: The same with the motion inverted. It tells little where the camera hardly turns: a
+            translation and its inverse have the same lines.
+        parallax: Median way that features go beside what rotation explains, pixels.
+        matches: How many features were found in both images.
+    """
+
+    distance: float
+    inverted: float
+    parallax: float
+    matches: int
+
+
+@dataclass(frozen=True)
+class GyroscopeError:
+    """How far the gyroscope and ground truth disagree about a rotation of the camera.
+
+    Right poses, clocks and a right ``imu_to_camera`` make ``difference`` a small fraction of ``rotation``.
+    The gyroscope's bias is in it; that of a cheap one is some degrees a second (EuRoC's: 4.6), so frames
+    should be a fraction of a second apart and the camera should turn fast.
+
+    Attributes:
+        difference: Angle of the rotation between the two rotations, degrees.
+        rotation: By how much the camera turns according to ground truth, degrees.
+        samples: How many samples lie between the frames.
+    """
+
+    difference: float
+    rotation: float
+    samples: int
 
 
 def depth_reprojection_error(sequence: Sequence, first: int, second: int) -> ReprojectionError:
@@ -95,6 +145,82 @@ def colour_reprojection_error(sequence: Sequence, first: int, second: int) -> Re
     return ReprojectionError(float(np.mean(moved)), float(np.mean(unmoved)), len(moved))
 
 
+def epipolar_error(sequence: Sequence, first: int, second: int) -> EpipolarError:
+    """Find features of one frame in another and compare with the lines that ground truth says they are on.
+
+    Needs no depth. Features are SIFT's.
+
+    Args:
+        sequence: Has ground truth.
+        first: Index of the frame whose features are looked for.
+        second: Index of the frame they are looked for in.
+
+    Raises:
+        SequenceError: Ground truth or a pose at one of the frames is missing, the camera does not move
+            between the frames, or they have too little in common.
+    """
+    motion = _motion(sequence, first, second)
+    between = f"sequence '{sequence.info.name}': between frames {first} and {second}"
+    if np.linalg.norm(motion[:3, 3]) < _LEAST_TRANSLATION_M:
+        raise SequenceError(
+            f"{between} the camera moves by less than {_LEAST_TRANSLATION_M * 1000:g} mm according to ground "
+            "truth; epipolar lines need motion, take frames further apart"
+        )
+    here, there = _matched_features(sequence.frame(first), sequence.frame(second))
+    if len(here) < _FEWEST_MATCHES:
+        raise SequenceError(
+            f"{between} only {len(here)} features match, {_FEWEST_MATCHES} are needed; take frames closer "
+            "together, or with more texture"
+        )
+    matrix = sequence.info.intrinsics.matrix()
+    turned = here @ (matrix @ motion[:3, :3] @ np.linalg.inv(matrix)).T
+    parallax = float(np.median(np.linalg.norm(turned[:, :2] / turned[:, 2:] - there[:, :2], axis=1)))
+    if parallax < _LEAST_PARALLAX_PX:
+        raise SequenceError(
+            f"{between} features move by {parallax:.2g} pixels only beside what rotation explains; take "
+            "frames further apart"
+        )
+    distances = _line_distances(here, there, matrix, motion)
+    inverted = _line_distances(here, there, matrix, np.linalg.inv(motion))
+    return EpipolarError(float(np.median(distances)), float(np.median(inverted)), parallax, len(here))
+
+
+def gyroscope_error(sequence: Sequence, first: int, second: int) -> GyroscopeError:
+    """Integrate the gyroscope from one frame to another and compare with the rotation of ground truth.
+
+    Rates are interpolated linearly between samples, and the bias is taken as zero.
+
+    Args:
+        sequence: Has ground truth and an IMU.
+        first: Index of the frame to start from.
+        second: Index of a later frame.
+
+    Raises:
+        SequenceError: Ground truth, IMU or a pose at one of the frames is missing, samples between the frames
+            are missing, or the camera hardly turns between them.
+    """
+    if first >= second:
+        raise SequenceError(
+            f"frame {second} is not after frame {first}; the gyroscope is integrated forwards"
+        )
+    info = sequence.info
+    if info.imu is None:
+        raise SequenceError(f"sequence '{info.name}' has no IMU")
+    truth = Rotation.from_matrix(_motion(sequence, first, second)[:3, :3]).inv()
+    turned, samples = _integrated_gyroscope(sequence, first, second)
+    imu_to_camera = Rotation.from_matrix(info.imu.imu_to_camera[:3, :3])
+    measured_turn = imu_to_camera * turned * imu_to_camera.inv()
+    rotation, measured, difference = (
+        float(np.degrees(turn.magnitude())) for turn in (truth, measured_turn, truth.inv() * measured_turn)
+    )
+    if max(rotation, measured) < _LEAST_ROTATION_DEG:
+        raise SequenceError(
+            f"sequence '{info.name}': between frames {first} and {second} the camera turns by less than "
+            f"{_LEAST_ROTATION_DEG:g}°; take frames further apart"
+        )
+    return GyroscopeError(difference, rotation, samples)
+
+
 def camera_to_world(sequence: Sequence, index: int) -> NDArray[np.float64]:
     """The ground-truth pose of a frame: the nearest in time, at most half a frame period away.
 
@@ -122,6 +248,64 @@ def camera_to_world(sequence: Sequence, index: int) -> NDArray[np.float64]:
 def _motion(sequence: Sequence, first: int, second: int) -> NDArray[np.float64]:
     """Takes points from the camera frame of the first to that of the second, float64 [4, 4]."""
     return np.linalg.inv(camera_to_world(sequence, second)) @ camera_to_world(sequence, first)
+
+
+def _matched_features(first: Frame, second: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where both images show the same: two of float64 [N, 3], column, row and 1."""
+    finder = cv2.SIFT.create()
+    places, descriptors = [], []
+    for frame in (first, second):
+        found, described = finder.detectAndCompute(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY), None)
+        places.append(cv2.KeyPoint.convert(found))
+        descriptors.append(described)
+    if any(len(found) < 2 for found in places):
+        return np.empty((0, 3)), np.empty((0, 3))
+    candidates = cv2.BFMatcher(cv2.NORM_L2).knnMatch(descriptors[0], descriptors[1], k=2)
+    matches = [best for best, next_best in candidates if best.distance < _RATIO * next_best.distance]
+    here = np.array([places[0][match.queryIdx] for match in matches], dtype=np.float64).reshape(-1, 2)
+    there = np.array([places[1][match.trainIdx] for match in matches], dtype=np.float64).reshape(-1, 2)
+    ones = np.ones((len(matches), 1))
+    return np.hstack([here, ones]), np.hstack([there, ones])
+
+
+def _line_distances(
+    here: NDArray[np.float64],
+    there: NDArray[np.float64],
+    matrix: NDArray[np.float64],
+    motion: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Distances of points of the second image to the epipolar lines of those of the first, pixels.
+
+    Hartley and Zisserman, "Multiple View Geometry", equation 9.2: ``F = K^-T [t]x R K^-1``.
+    """
+    x, y, z = motion[:3, 3]
+    across = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    to_ray = np.linalg.inv(matrix)
+    lines = here @ (to_ray.T @ across @ motion[:3, :3] @ to_ray).T
+    length = np.linalg.norm(lines[:, :2], axis=1)
+    # A feature at the point that the camera moves towards has no line.
+    return np.abs((lines * there).sum(axis=1)) / np.maximum(length, np.finfo(np.float64).tiny)
+
+
+def _integrated_gyroscope(sequence: Sequence, first: int, second: int) -> tuple[Rotation, int]:
+    """Takes vectors of the IMU's frame at the second frame to that at the first; how many samples say so."""
+    info = sequence.info
+    assert info.imu is not None
+    start, end = (int(info.timestamps_ns[index]) for index in (first, second))
+    period = round(NANOSECONDS_PER_SECOND / info.imu.rate_hz)
+    samples = sequence.imu_between(start - 2 * period, end + 2 * period)
+    seconds = (samples.timestamps_ns - start) / NANOSECONDS_PER_SECOND if samples else np.empty(0)
+    until = (end - start) / NANOSECONDS_PER_SECOND
+    within = (seconds > 0) & (seconds < until)
+    instants = np.concatenate([[0.0], seconds[within], [until]])
+    if samples is None or np.diff(instants).max() > _LARGEST_GAP_IN_SAMPLES / info.imu.rate_hz:
+        raise SequenceError(
+            f"sequence '{info.name}': IMU samples are missing between frames {first} and {second}"
+        )
+    rates = np.column_stack([np.interp(instants, seconds, axis) for axis in samples.gyroscope.T])
+    steps = (rates[1:] + rates[:-1]) / 2 * np.diff(instants)[:, None]
+    turned = reduce(lambda turned, step: turned * step, Rotation.from_rotvec(steps))
+    return turned, int(within.sum())
 
 
 def _frames_with_depth(
