@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,16 +51,16 @@ class RecordingsBelow:
         """The recordings of one reader.
 
         Returns:
-            Paths by name, in order. A name is the folder's own, or the file's without its ending; where
-            several share it, their paths below the root joined by ``-``.
+            Paths by name, in order. A name is what the reader calls the recording; where several share it,
+            their paths below the root joined by ``-``.
 
         Raises:
             UnknownNameError: There is no such reader.
             SequenceError: The reader cannot be loaded.
         """
-        READERS.load(reader)
+        own_name = READERS.load(reader).own_name
         paths = [recording.path for recording in self.found if reader in recording.readers]
-        return dict(zip(_unique_names(self._root, paths), paths, strict=True))
+        return dict(zip(_unique_names(self._root, paths, own_name), paths, strict=True))
 
     def called(self, name: str, reader: str) -> Path | None:
         """The first recording of a reader whose folder, or file, is called ``name``; None if there is none.
@@ -69,9 +69,9 @@ class RecordingsBelow:
             UnknownNameError: There is no such reader.
             SequenceError: The reader cannot be loaded.
         """
-        READERS.load(reader)
+        own_name = READERS.load(reader).own_name
         for recording in self.found:
-            if reader in recording.readers and name in (recording.path.name, _own_name(recording.path)):
+            if reader in recording.readers and name in (recording.path.name, own_name(recording.path)):
                 return recording.path
         return None
 
@@ -144,12 +144,8 @@ def _log_unreadable(error: OSError) -> None:
     logger.warning("left out while looking for recordings: %s: %s", error.filename, error.strerror)
 
 
-def _own_name(path: Path) -> str:
-    return name_from_path(Path(path.stem if path.is_file() else path.name))
-
-
-def _unique_names(root: Path, paths: list[Path]) -> list[str]:
-    own = [_own_name(path) for path in paths]
+def _unique_names(root: Path, paths: list[Path], own_name: Callable[[Path], str]) -> list[str]:
+    own = [name_from_path(Path(own_name(path))) for path in paths]
     shared = {name for name, count in Counter(own).items() if count > 1}
     names: list[str] = []
     for name, path in zip(own, paths, strict=True):

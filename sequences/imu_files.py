@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from sequences.errors import DataFileError
 from sequences.model import ImuCalibration, ImuSamples
+from sequences.pose_matrices import is_rigid_motion
 from sequences.text_table import read_text
 from sequences.yaml_file import read_yaml
 
@@ -48,10 +49,7 @@ def read_imu_calibration(path: Path) -> ImuCalibration:
     """
     content = read_yaml(path, _ImuYaml)
     imu_to_camera = np.array(content.imu_to_camera, dtype=np.float64)
-    rotation = imu_to_camera[:3, :3]
-    rotation_error = np.abs(rotation @ rotation.T - np.eye(3)).max()
-    is_rigid = rotation_error < _LARGEST_ROTATION_ERROR and np.linalg.det(rotation) > 0
-    if not is_rigid or not np.array_equal(imu_to_camera[3], [0.0, 0.0, 0.0, 1.0]):
+    if not is_rigid_motion(imu_to_camera, _LARGEST_ROTATION_ERROR):
         raise DataFileError(
             path, "imu_to_camera is not a rigid motion: four rows, rotation and translation, last row 0 0 0 1"
         )

@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 from sequences.calibration import Calibration
 from sequences.model import LABEL_UNKNOWN
 
+#: For the notes of a sequence.
+DISTORTION_REMOVED = (
+    "Lens distortion was removed from the images; intrinsics are those of the pinhole camera."
+)
+
 
 class LensCorrection:
     """Resamples images of one camera. The maps are computed once, when the first image comes.

@@ -174,8 +174,8 @@ class SceneTruth:
     Attributes:
         mesh_path: A PLY file of all surfaces, with the property ``label`` at its vertices.
         label_space: Name of the labels' space.
-        objects: Things that can be told apart; walls, floors and ceilings are none.
-        rooms: All rooms.
+        objects: Things that can be told apart; walls, floors and ceilings are none. Empty: not known.
+        rooms: All rooms. Empty: not known.
     """
 
     mesh_path: Path

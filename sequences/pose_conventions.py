@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from sequences.body_poses import TO_FORWARD_RIGHT_DOWN
 from sequences.model import Frame, GroundTruth, ImuSamples, Sequence, SequenceInfo
+from sequences.pose_matrices import pose_matrices
 
-#: Our camera axes (x right, y down, z forward) in those of an OpenGL camera (x right, y up, z backward) and
-#: of a north-east-down body (x forward, y right, z down).
+#: Takes our camera axes (x right, y down, z forward) to OpenGL's (x right, y up, z backward).
 _TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
-_TO_FORWARD_RIGHT_DOWN = np.array([[0.0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 _MIRROR_Y = np.diag([1.0, -1.0, 1.0, 1.0])
 
 
@@ -32,23 +32,17 @@ class Mistake:
 
 
 MISTAKES = (
-    Mistake("the poses inverted (they are world to camera)", lambda poses: np.linalg.inv(poses)),
+    Mistake(
+        "the poses inverted (they are world to camera)", lambda poses: np.linalg.inv(poses).astype(float)
+    ),
     Mistake("camera axes as in OpenGL (y up, z backward)", lambda poses: poses @ _TO_OPENGL),
-    Mistake("camera axes x forward, y right, z down", lambda poses: poses @ _TO_FORWARD_RIGHT_DOWN),
+    Mistake("camera axes x forward, y right, z down", lambda poses: poses @ TO_FORWARD_RIGHT_DOWN),
     Mistake("camera and world mirrored (y to -y)", lambda poses: _MIRROR_Y @ poses @ _MIRROR_Y),
     *(
         Mistake(f"depth {factor:g} times as large (or positions {1 / factor:g} times)", depth_factor=factor)
         for factor in (0.1, 0.2, 0.5, 1000 / 1310.7, 1.3107, 2.0, 5.0, 10.0)
     ),
 )
-
-
-def pose_matrices(truth: GroundTruth) -> NDArray[np.float64]:
-    """The poses of a ground truth, camera to world, float64 [N, 4, 4]."""
-    poses = np.tile(np.eye(4), (len(truth), 1, 1))
-    poses[:, :3, :3] = Rotation.from_quat(truth.quaternions).as_matrix()
-    poses[:, :3, 3] = truth.positions
-    return poses
 
 
 class Reinterpreted(Sequence):

@@ -84,6 +84,14 @@ class SequenceReader(Sequence):
         answers True must open ``{"directory": ...}``. One that reads no folders answers False.
         """
 
+    @classmethod
+    def own_name(cls, path: Path) -> str:
+        """What a recording is called by its place alone: its folder's name, a file's without the ending.
+
+        Where several have the same name, more of the path is added.
+        """
+        return path.stem if path.is_file() else path.name
+
 
 READERS: Registry[SequenceReader] = Registry(
     "slam_harness.readers",

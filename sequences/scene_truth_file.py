@@ -7,10 +7,8 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sequences.errors import DataFileError
 from sequences.model import SceneObject, SceneRoom, SceneTruth
-from sequences.text_table import read_text
-from sequences.yaml_file import validated
+from sequences.yaml_file import read_json
 
 SCENE_FILE = "scene.json"
 MESH_FILE = "mesh.ply"
@@ -71,11 +69,7 @@ def find_scene_truth(directory: Path) -> SceneTruth | None:
     path, mesh_path = directory / SCENE_FILE, directory / MESH_FILE
     if not (path.is_file() and mesh_path.is_file()):
         return None
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataFileError(path, f"is not JSON: {error.msg}", error.lineno) from error
-    scene = validated(path, content, _Scene)
+    scene = read_json(path, _Scene)
     return SceneTruth(
         mesh_path=mesh_path,
         label_space=scene.label_space,

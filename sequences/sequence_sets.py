@@ -241,8 +241,9 @@ class _Catalog:
             relative = entry.parameters.get("directory")
             if root is not None and isinstance(relative, str) and (root / relative).resolve() == path:
                 return entry
-        own_name = path.stem if path.is_file() else path.name
-        return SequenceEntry(name_from_path(Path(own_name)), recognise(path), {"directory": str(path)})
+        reader = recognise(path)
+        own_name = name_from_path(Path(READERS.load(reader).own_name(path)))
+        return SequenceEntry(own_name, reader, {"directory": str(path)})
 
     def _sequence_set(self, described: _SetYaml) -> SequenceSet:
         missing = None

@@ -46,7 +46,7 @@ def read_ground_truth(path: Path) -> tuple[GroundTruth, int]:
         )
     lines, values = lines[usable], values[usable]
     timestamps_ns = np.array([t for t, keep in zip(timestamps, usable, strict=True) if keep], dtype=np.int64)
-    positions, quaternions = values[:, :3], _unit_quaternions(path, lines, values[:, 3:])
+    positions, quaternions = values[:, :3], unit_quaternions(path, lines, values[:, 3:])
 
     repeated = _repeated_rows(path, lines, timestamps_ns, positions, quaternions)
     kept = ~repeated
@@ -76,9 +76,19 @@ def _timestamp(path: Path, row: Row) -> int | None:
         raise DataFileError(path, str(error), row.line) from error
 
 
-def _unit_quaternions(
+def unit_quaternions(
     path: Path, lines: NDArray[np.int64], quaternions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Quaternions of length one.
+
+    Args:
+        path: The file they are from, for messages.
+        lines: int64 [N], the line of each, for messages.
+        quaternions: float64 [N, 4], finite.
+
+    Raises:
+        DataFileError: One is zero.
+    """
     # The largest entry is divided out first: squares of very large entries would overflow.
     largest = np.abs(quaternions).max(axis=1, keepdims=True)
     too_short = largest[:, 0] < _SHORTEST_QUATERNION

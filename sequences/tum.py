@@ -21,19 +21,15 @@ from sequences.image_list import ImageList, read_image_list, require_files
 from sequences.imu_files import CALIBRATION_FILE as IMU_CALIBRATION_FILE
 from sequences.imu_files import SAMPLES_FILE, has_imu, read_imu_calibration, read_imu_samples
 from sequences.lens import LensCorrection
-from sequences.model import GroundTruth, LeftOut
+from sequences.model import LeftOut
+from sequences.optional_files import find_ground_truth, find_labels, read_label_space, time_range
 from sequences.reader import ReaderContext
 from sequences.recording import RecordedSequence, Recording, RecordingParameters
 from sequences.scene_truth_file import find_scene_truth
-from sequences.text_table import read_text
-from sequences.timestamps import nanoseconds_to_seconds_text
-from sequences.trajectory_file import read_ground_truth
 
 RGB_LIST = "rgb.txt"
 DEPTH_LIST = "depth.txt"
 GROUND_TRUTH_FILE = "groundtruth.txt"
-LABELS_FOLDER = "labels"
-LABEL_SPACE_FILE = "LABEL_SPACE"
 
 # The tolerance that the benchmark's own tools use by default.
 LARGEST_ASSOCIATION_TOLERANCE_NS = 20_000_000
@@ -91,8 +87,8 @@ class TumSequence(RecordedSequence):
         calibration = find_calibration(path)
         cls._require_axes(path, calibration)
         images = _read_lists(path)
-        labels = _find_labels(path, images.rgb)
-        truth, truth_left_out, truth_notes = _read_ground_truth(path, images.rgb)
+        labels = find_labels(path, (file.stem for file in images.rgb.files))
+        truth = find_ground_truth(path / GROUND_TRUTH_FILE, images.rgb.timestamps_ns)
         return Recording(
             intrinsics=calibration.intrinsics,
             timestamps_ns=images.rgb.timestamps_ns,
@@ -108,13 +104,13 @@ class TumSequence(RecordedSequence):
             ),
             has_depth=images.depth is not None,
             calibration=calibration.source,
-            ground_truth=truth,
-            label_space=_read_label_space(path) if labels else None,
+            ground_truth=truth.truth,
+            label_space=read_label_space(path) if labels else None,
             imu_calibration=read_imu_calibration(path / IMU_CALIBRATION_FILE) if has_imu(path) else None,
             imu_samples=read_imu_samples(path / SAMPLES_FILE) if has_imu(path) else None,
             scene_truth=find_scene_truth(path),
-            notes=(*_calibration_notes(path, calibration), *truth_notes),
-            left_out=(*images.left_out, *truth_left_out),
+            notes=(*_calibration_notes(path, calibration), *truth.notes),
+            left_out=(*images.left_out, *truth.left_out),
         )
 
     @classmethod
@@ -149,7 +145,7 @@ def _read_lists(directory: Path) -> _Images:
         raise DataFileError(
             directory / DEPTH_LIST,
             f"no depth image is within {tolerance_ns / 1e6:g} ms of a colour image: colour covers "
-            f"{_time_range(rgb.timestamps_ns)}, depth {_time_range(depth.timestamps_ns)}; "
+            f"{time_range(rgb.timestamps_ns)}, depth {time_range(depth.timestamps_ns)}; "
             "both lists must be on one clock",
         )
     within = f"within {tolerance_ns / 1e6:g} ms"
@@ -168,23 +164,6 @@ def _association_tolerance_ns(timestamps_ns: NDArray[np.int64]) -> int:
     return min(half_period, LARGEST_ASSOCIATION_TOLERANCE_NS)
 
 
-def _find_labels(directory: Path, rgb: ImageList) -> tuple[Path, ...] | None:
-    folder = directory / LABELS_FOLDER
-    if not folder.is_dir():
-        return None
-    files = tuple(folder / f"{file.stem}.png" for file in rgb.files)
-    require_files(folder, files)
-    return files
-
-
-def _read_label_space(directory: Path) -> str:
-    path = directory / LABELS_FOLDER / LABEL_SPACE_FILE
-    name = read_text(path).strip()
-    if not name or len(name.split()) != 1:
-        raise DataFileError(path, "must hold one word, the name of the label space: nyu40 or scannet20")
-    return name
-
-
 def _calibration_notes(directory: Path, calibration: Calibration) -> list[str]:
     notes = []
     if calibration.distortion:
@@ -194,34 +173,3 @@ def _calibration_notes(directory: Path, calibration: Calibration) -> list[str]:
     if not (directory / CALIBRATION_FILE).exists():
         notes.append(f"The folder has no {CALIBRATION_FILE}; used: {calibration.source}.")
     return notes
-
-
-def _read_ground_truth(
-    directory: Path, rgb: ImageList
-) -> tuple[GroundTruth | None, tuple[LeftOut, ...], tuple[str, ...]]:
-    """The poses, which rows were left out, and notes."""
-    path = directory / GROUND_TRUTH_FILE
-    if not path.exists():
-        return None, (), (f"The folder has no {GROUND_TRUTH_FILE}; trajectories cannot be scored.",)
-    truth, repeated = read_ground_truth(path)
-    _require_overlap(path, rgb.timestamps_ns, truth.timestamps_ns)
-    rows = len(truth) + truth.rows_dropped + repeated
-    left_out = (
-        LeftOut("ground-truth rows", "NaN or infinite entries", truth.rows_dropped, rows),
-        LeftOut("ground-truth rows", "they repeat the time stamp above", repeated, rows),
-    )
-    return truth, left_out, ()
-
-
-def _require_overlap(path: Path, frames_ns: NDArray[np.int64], poses_ns: NDArray[np.int64]) -> None:
-    if poses_ns[-1] < frames_ns[0] or frames_ns[-1] < poses_ns[0]:
-        raise DataFileError(
-            path,
-            f"ground truth and frames do not overlap in time: frames cover {_time_range(frames_ns)}, "
-            f"ground truth covers {_time_range(poses_ns)}; both must be on one clock",
-        )
-
-
-def _time_range(timestamps_ns: NDArray[np.int64]) -> str:
-    first, last = (nanoseconds_to_seconds_text(int(t)) for t in (timestamps_ns[0], timestamps_ns[-1]))
-    return f"{first} s to {last} s"

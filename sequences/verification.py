@@ -18,7 +18,8 @@ from sequences.consistency import (
 )
 from sequences.errors import SequenceError
 from sequences.model import NANOSECONDS_PER_SECOND, Frame, LeftOut, Sequence
-from sequences.pose_conventions import MISTAKES, Reinterpreted, pose_matrices
+from sequences.pose_conventions import MISTAKES, Reinterpreted
+from sequences.pose_matrices import pose_matrices
 from sequences.reader import ignore_progress
 
 #: How many pairs of frames are compared, spread evenly over the sequence.

@@ -1,5 +1,6 @@
-"""YAML files, and what was read from others, made into validated models with the key in every message."""
+"""YAML and JSON files made into validated models, with the key in every message."""
 
+import json
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,19 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else None
         raise DataFileError(path, f"is not YAML: {getattr(error, 'problem', None) or error}", line) from error
+    return validated(path, content, model)
+
+
+def read_json(path: Path, model: type[Model]) -> Model:
+    """Read a JSON file into a model.
+
+    Raises:
+        DataFileError: The file is missing, is not JSON, or does not fit the model.
+    """
+    try:
+        content = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise DataFileError(path, f"is not JSON: {error.msg}", error.lineno) from error
     return validated(path, content, model)
 
 

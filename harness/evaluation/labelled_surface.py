@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness.errors import EvaluationError
 from harness.evaluation.alignment import Similarity
 from harness.evaluation.surfaces import Surface, raycasting_scene
+from sequences.model import LABEL_UNKNOWN
 
 _TYPES = {
     "char": "i1",
@@ -32,7 +33,8 @@ _TYPES = {
     "double": "<f8",
     "float64": "<f8",
 }
-_VERTEX_PROPERTIES = ("x", "y", "z", "nx", "ny", "nz", "red", "green", "blue", "label")
+_VERTEX_PROPERTIES = ("x", "y", "z", "red", "green", "blue", "label")
+_NORMAL = ("nx", "ny", "nz")
 
 # A header longer than this is none.
 _LONGEST_HEADER = 64 * 1024
@@ -94,7 +96,10 @@ class _Element:
 
 
 def read_labelled_ply(path: Path) -> LabelledSurface:
-    """Read vertices with normal, colour and label, and triangles, from a little-endian binary PLY file.
+    """Read vertices with colour and label, and triangles, from a little-endian binary PLY file.
+
+    Normals that the file lacks are those of the triangles around, weighted by area. Labels may be of any
+    whole type; those that are no label of 8 bits are unknown.
 
     Raises:
         EvaluationError: The file is missing, truncated, of another layout, or holds no triangle or values
@@ -113,15 +118,36 @@ def read_labelled_ply(path: Path) -> LabelledSurface:
         raise EvaluationError(f"{path} holds no triangle")
     if triangles.min() < 0 or triangles.max() >= len(vertices):
         raise EvaluationError(f"{path} has triangles of vertices that it does not have")
+    positions = _columns(vertices, ("x", "y", "z"))
+    if set(_NORMAL) <= set(vertices.dtype.names or ()):
+        normals = _columns(vertices, _NORMAL)
+    else:
+        normals = _normals_of_triangles(positions, triangles)
     surface = Surface(
-        vertices=_columns(vertices, ("x", "y", "z")).astype(np.float32),
-        normals=_columns(vertices, ("nx", "ny", "nz")).astype(np.float32),
+        vertices=positions.astype(np.float32),
+        normals=normals.astype(np.float32),
         colours=(_columns(vertices, ("red", "green", "blue")) / 255).astype(np.float32),
         triangles=triangles.astype(np.uint32),
     )
     if not (np.isfinite(surface.vertices).all() and np.isfinite(surface.normals).all()):
         raise EvaluationError(f"{path} has vertices or normals that are NaN or infinite")
-    return LabelledSurface(surface, np.ascontiguousarray(vertices["label"]))
+    labels = vertices["label"]
+    known = (labels >= 0) & (labels < LABEL_UNKNOWN)
+    return LabelledSurface(surface, np.where(known, labels, LABEL_UNKNOWN).astype(np.uint8))
+
+
+def _normals_of_triangles(
+    positions: NDArray[np.float64], triangles: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Unit normals of vertices; zero for a vertex without a triangle that has an area."""
+    corners = positions[triangles]
+    # Twice the area long, so that large triangles count for more.
+    of_triangles = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(positions)
+    for corner in range(3):
+        np.add.at(normals, triangles[:, corner], of_triangles)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
 
 
 def _read_header(path: Path, content: bytes) -> tuple[list[_Element], int]:
@@ -156,9 +182,11 @@ def _read_vertices(path: Path, content: bytes, start: int, element: _Element) ->
             f"{path}: vertices need each of the properties {', '.join(_VERTEX_PROPERTIES)} once; "
             f"missing: {', '.join(missing) or 'none'}"
         )
-    for name in ("red", "green", "blue", "label"):
+    for name in ("red", "green", "blue"):
         if dict(columns)[name] != "u1":
             raise EvaluationError(f"{path}: the property {name} must be uchar")
+    if np.dtype(dict(columns)["label"]).kind not in "iu":
+        raise EvaluationError(f"{path}: the property label must be a whole number, uchar for example")
     return _rows(path, content, start, np.dtype(columns), element)
 
 

@@ -183,16 +183,18 @@ def _score(
             problems.append(f"labels and objects are not measured: {error}")
     if mapping is not None and found.label_space is not None:
         labels = score_labels(found.mesh, truth.mesh, truth.seen, found.label_space, mapping)
-        if found.graph is not None:
+        if found.graph is not None and truth.truth.objects:
             true_objects = truth.objects(found.label_space, mapping)
             names = {entry.id: entry.name for entry in found.label_space.classes}
             objects = score_objects(found.graph.layer(Layer.OBJECTS), true_objects, names)
-    return mapping, MapScores(
-        score_surface(found.mesh, truth.mesh, truth.seen),
-        labels,
-        objects,
-        score_rooms(found.graph, truth.rooms()) if found.graph else None,
-    )
+    rooms = score_rooms(found.graph, truth.rooms()) if found.graph and truth.truth.rooms else None
+    if found.graph is not None:
+        unlisted = [name for name in ("objects", "rooms") if not getattr(truth.truth, name)]
+        if unlisted:
+            problems.append(
+                f"{' and '.join(unlisted)} are not measured: the truth of the scene does not list them"
+            )
+    return mapping, MapScores(score_surface(found.mesh, truth.mesh, truth.seen), labels, objects, rooms)
 
 
 def _draw(

@@ -24,6 +24,7 @@ from sequences.imu_files import CALIBRATION_FILE as IMU_CALIBRATION_FILE
 from sequences.imu_files import COLUMNS as IMU_COLUMNS
 from sequences.imu_files import SAMPLES_FILE
 from sequences.model import NANOSECONDS_PER_SECOND, ImuCalibration, ImuSamples, Intrinsics
+from sequences.optional_files import LABEL_SPACE_FILE, LABELS_FOLDER
 from sequences.scene_truth_file import MESH_FILE, write_scene_truth
 from sequences.synthetic import imu, sensor_effects
 from sequences.synthetic.labels import LABEL_SPACE
@@ -34,7 +35,7 @@ from sequences.synthetic.scene import Scene, build_scene
 from sequences.synthetic.scene_mesh_file import write_scene_mesh
 from sequences.synthetic.scene_truth import scene_truth
 from sequences.timestamps import nanoseconds_to_seconds_text
-from sequences.tum import DEPTH_LIST, GROUND_TRUTH_FILE, LABEL_SPACE_FILE, LABELS_FOLDER, RGB_LIST
+from sequences.tum import DEPTH_LIST, GROUND_TRUTH_FILE, RGB_LIST
 
 GENERATOR_FILE = "generator.yaml"
 _DEPTH_SCALE = 5000

@@ -73,8 +73,8 @@ def test_verify_names_what_is_wrong_and_fails(harness):
     outcome = harness("sequences", "verify", "backwards", "broken", "gaps")
     assert outcome.code == 1
     assert (
-        "backwards: WRONG: depth contradicts the ground-truth poses; they agree better with the poses inverted"
-        in outcome.out
+        "backwards: WRONG: depth contradicts the ground-truth poses; "
+        "they agree better with the poses inverted" in outcome.out
     )
     assert "1.300000.png: frame 3: the depth image is empty; download or export the file again" in outcome.out
     assert "broken: WRONG: 1 frames cannot be read" in outcome.out

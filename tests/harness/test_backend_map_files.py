@@ -139,7 +139,8 @@ def test_a_file_of_another_layout_is_named_with_what_is_wrong(written, name, val
         (b"binary_little_endian", b"ascii", "not in the format"),
         (b"property uchar label\n", b"", "missing: label"),
         (b"property float x\n", b"property float y\n", "missing: x"),
-        (b"property uchar label", b"property ushort label", "label must be uchar"),
+        (b"property uchar label", b"property float label", "label must be a whole number"),
+        (b"property uchar red", b"property ushort red", "red must be uchar"),
         (b"property float x", b"property list uchar int x", "not understood"),
         (b"vertex_indices", b"texture_indices", "vertex_indices and nothing else"),
         (b"element face", b"element edge", "vertices and then faces"),
@@ -163,6 +164,33 @@ def test_a_mesh_that_is_cut_off_is_refused(tmp_path, share):
     (tmp_path / "mesh.ply").write_bytes(content[: int(share * len(content))])
     with pytest.raises(EvaluationError, match=r"truncated|cut off"):
         read_labelled_ply(tmp_path / "mesh.ply")
+
+
+def scannet_mesh(labels):
+    """As ScanNet writes its annotated meshes: no normals, an alpha, labels of 16 bits."""
+    layout = [*((name, "<f4") for name in "xyz"), *((name, "u1") for name in "rgba"), ("label", "<u2")]
+    corners = [(0, 0, 0), (2, 0, 0), (0, 1, 0), (0, 0, 1)]
+    vertices = np.array(
+        [(*corner, 10, 20, 30, 255, label) for corner, label in zip(corners, labels, strict=True)], layout
+    )
+    faces = np.array([(3, (0, 1, 2)), (3, (0, 3, 1))], np.dtype([("count", "u1"), ("corners", "<i4", (3,))]))
+    properties = [*(f"float {name}" for name in "xyz")]
+    properties += [f"uchar {name}" for name in ("red", "green", "blue", "alpha")] + ["ushort label"]
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}"]
+    header += [f"property {each}" for each in properties]
+    header += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header\n"]
+    return "\n".join(header).encode() + vertices.tobytes() + faces.tobytes()
+
+
+def test_a_mesh_as_scannet_annotates_them_is_read(tmp_path):
+    (tmp_path / "scene_vh_clean_2.labels.ply").write_bytes(scannet_mesh([3, 40, 1163, 255]))
+    found = read_labelled_ply(tmp_path / "scene_vh_clean_2.labels.ply")
+    assert found.labels.tolist() == [3, 40, 255, 255]
+    half = np.sqrt(0.5)
+    # Two triangles of equal area meet at the first two corners: one in the plane z = 0, one in y = 0.
+    np.testing.assert_allclose(
+        found.surface.normals, [[0, half, half], [0, half, half], [0, 0, 1], [0, 1, 0]], atol=1e-6
+    )
 
 
 def test_triangles_of_vertices_that_are_not_there_are_refused(tmp_path):

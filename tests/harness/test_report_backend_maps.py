@@ -169,6 +169,20 @@ def test_without_the_truth_of_a_scene_the_map_is_shown_and_nothing_is_measured(r
     assert "scene_graph-room-sensor-mapper.png" in picture_names(section)
 
 
+def test_what_the_truth_of_a_scene_does_not_list_is_not_scored_as_zero(room, context, tmp_path):
+    (room / SCENE_FILE).unlink()
+    write_scene_truth(SceneTruth(room / MESH_FILE, "nyu40", (), ()))
+    experiment = build_experiment(tmp_path / "runs", [in_room(room)])
+    with_map(experiment)
+    section = section_of(experiment, context)
+    (problem,) = section.problems
+    assert "objects and rooms are not measured: the truth of the scene does not list them" in problem
+    (row,) = rows_of(section)
+    assert row["completeness_share"] == 1.0
+    assert row["label_miou"] > 0.9
+    assert not {"objects_true", "rooms_true"} & {*row}
+
+
 def test_labels_that_cannot_be_compared_leave_the_other_scores(room, context, tmp_path):
     experiment = build_experiment(tmp_path / "runs", [in_room(room)])
     labels = with_map(experiment) / "labels.json"
