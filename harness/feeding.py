@@ -1,6 +1,8 @@
 """Handing the frames of a sequence to a backend: every one in turn, or at the rate of the sensor.
 
-A bounded number of frames is in memory, however long the sequence is.
+Where every frame takes its turn, three things go on beside each other: threads read, one thread predicts,
+and the backend works on what has been predicted. A bounded number of frames is in memory, however long the
+sequence is.
 """
 
 import time
@@ -20,9 +22,13 @@ from harness.configuration import Feed
 from harness.prediction_thread import PredictionThread, within_limit
 from perception.guarded import GuardedModule
 from sequences.model import NANOSECONDS_PER_SECOND, Sequence
+from sequences.read_ahead import ReadAhead, ReadFrame, read_frame
 
 #: Frames that are read and predicted ahead of the backend.
 FRAMES_AHEAD = 2
+#: Frames that are read and wait for the module, and threads that read.
+FRAMES_READ_AHEAD = 2
+READING_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class FeedingPlan:
     """What is fed to a backend, and how.
 
     Attributes:
-        sequence: Where frames come from.
+        sequence: Where frames come from; used from several threads at once.
         module: Predicts each of them; used from one thread.
         mode: Whether depth goes along.
         sends_labels: Whether labels go along: to backends that use them and know what they mean.
@@ -57,7 +63,7 @@ class FeedingLog:
         states: The backend's tracking state after each.
         live_timestamps_ns: Stamps of the frames whose answer had a pose.
         live_poses: Those poses, camera to world, 4×4.
-        reading_ms: Time to read each.
+        reading_ms: Time to read each, in the thread that did.
         perception_ms: Time to predict each.
         backend_ms: Time the backend says it spent on each.
         waited_s: Time it says it waited after each on purpose, for threads of its own.
@@ -135,11 +141,10 @@ def _hand_over(
         log.live_poses.append(answer.result.camera_to_world.copy())
 
 
-def _predict(plan: FeedingPlan, index: int, previous_ns: int | None) -> _Predicted:
-    """Read and predict one frame; ``previous_ns`` is the stamp of the frame sent before it."""
+def _predict(plan: FeedingPlan, read: ReadFrame, previous_ns: int | None) -> _Predicted:
+    """Predict one frame; ``previous_ns`` is the stamp of the frame sent before it."""
+    frame = read.frame
     started = time.perf_counter()
-    frame = plan.sequence.frame(index)
-    read = time.perf_counter()
     prediction = plan.module.predict(frame)
     predicted = time.perf_counter()
     samples = None
@@ -154,21 +159,27 @@ def _predict(plan: FeedingPlan, index: int, previous_ns: int | None) -> _Predict
         imu=None if samples is None else np.hstack([samples.gyroscope, samples.accelerometer]),
         imu_timestamps_ns=None if samples is None else samples.timestamps_ns,
     )
-    return _Predicted(rgbd, (read - started) * 1e3, (predicted - read) * 1e3)
+    return _Predicted(rgbd, read.seconds * 1e3, (predicted - started) * 1e3)
 
 
 def _frames_in_turn(plan: FeedingPlan, log: FeedingLog) -> Generator[_Turn]:
-    """Every frame, read and predicted by another thread while the backend works on those before."""
+    """Every frame, read and predicted by other threads while the backend works on those before."""
     stamps = plan.sequence.info.timestamps_ns
     ahead: deque[Future[_Predicted]] = deque()
-    with PredictionThread() as thread:
+    frames = ReadAhead(plan.sequence, range(plan.frames), READING_THREADS, FRAMES_READ_AHEAD)
+    with frames, PredictionThread() as thread:
         for index in range(plan.frames):
             previous_ns = int(stamps[index - 1]) if index else None
-            ahead.append(thread.submit(partial(_predict, plan, index, previous_ns)))
+            ahead.append(thread.submit(partial(_predict_next, plan, frames, previous_ns)))
             if len(ahead) > FRAMES_AHEAD:
                 yield _result(ahead.popleft(), plan), _ready(ahead)
         while ahead:
             yield _result(ahead.popleft(), plan), _ready(ahead)
+
+
+def _predict_next(plan: FeedingPlan, frames: ReadAhead, previous_ns: int | None) -> _Predicted:
+    # A reader that hangs keeps the thread of the module waiting here, within the limit of the two together.
+    return _predict(plan, next(frames), previous_ns)
 
 
 def _ready(ahead: Iterable[Future[_Predicted]]) -> RgbdFrame | None:
@@ -194,10 +205,14 @@ def _frames_at_sensor_rate(plan: FeedingPlan, log: FeedingLog) -> Generator[_Tur
                 newest = int(np.searchsorted(leaves_at_s, elapsed, side="right")) - 1
                 log.dropped += newest - index
                 index = newest
-            predicted = _result(thread.submit(partial(_predict, plan, index, previous_ns)), plan)
+            predicted = _result(thread.submit(partial(_read_and_predict, plan, index, previous_ns)), plan)
             previous_ns = predicted.frame.timestamp_ns
             index += 1
             yield predicted, None
+
+
+def _read_and_predict(plan: FeedingPlan, index: int, previous_ns: int | None) -> _Predicted:
+    return _predict(plan, read_frame(plan.sequence, index), previous_ns)
 
 
 def _result(predicted: Future[_Predicted], plan: FeedingPlan) -> _Predicted:

@@ -38,8 +38,11 @@ def list_sequences() -> None:
         heading = set_heading(found)
         OUTPUT.print(f"[bold]{escape(found.name)}[/]{escape(heading[len(found.name) :])}", soft_wrap=True)
         for entry in found.entries:
-            missing = " [dim](not here)[/]" if entry.is_missing else ""
-            OUTPUT.print(f"  {escape(entry.name)}{missing}", highlight=False, soft_wrap=True)
+            if not entry.is_missing:
+                OUTPUT.print(f"  {escape(entry.name)}", highlight=False, soft_wrap=True)
+        missing = ", ".join(entry.name for entry in found.entries if entry.is_missing)
+        if missing:
+            OUTPUT.print(f"  [dim]not here: {escape(missing)}[/]", highlight=False, soft_wrap=True)
         if found.missing:
             OUTPUT.print(f"  [yellow]none here:[/] {escape(found.missing)}", highlight=False, soft_wrap=True)
 

@@ -18,10 +18,10 @@ def test_a_listing_says_what_is_here_and_what_is_not(harness):
     lines = outcome.out.splitlines()
     assert "  curve" in lines
     assert "  demo_flat" in lines
-    assert "  scene0000_00 (not here)" in lines
     heading = next(line for line in lines if line.startswith("scannet_selected"))
     assert heading.startswith("scannet_selected (version 1) [0 of 8 here]: ")
-    reason = lines[lines.index(heading) + 9]
+    not_here, reason = lines[lines.index(heading) + 1 :][:2]
+    assert not_here.startswith("  not here: scene0000_00, scene0054_00, ")
     assert "none of its 8 recordings is below HARNESS_DATA" in reason
     assert "harness sequences download scannet" in reason
 

@@ -1,5 +1,6 @@
 """Frames reach a backend in order, few of them at a time, with what belongs to each."""
 
+import threading
 import time
 import weakref
 from contextlib import contextmanager
@@ -15,12 +16,20 @@ from adapters.messages import Acknowledgement
 from adapters.runtimes.process import ProcessRuntime
 from adapters.runtimes.runtime import LaunchRequest, socket_directory
 from harness.configuration import Feed
-from harness.feeding import FRAMES_AHEAD, FeedingLog, FeedingPlan, feed
+from harness.feeding import (
+    FRAMES_AHEAD,
+    FRAMES_READ_AHEAD,
+    READING_THREADS,
+    FeedingLog,
+    FeedingPlan,
+    feed,
+)
 from perception.errors import ModuleFailedError, PerceptionError
 from perception.guarded import GuardedModule
 from perception.module import PerceptionModule, Prediction
 from perception.none import NoneModule
 from perception.sensor import SensorModule
+from sequences.errors import SequenceError
 from sequences.model import Frame, ImuSamples, Intrinsics, Sequence, SequenceInfo
 
 PERIOD_NS = 10_000_000
@@ -39,6 +48,7 @@ class CountedSequence(Sequence):
         )
         self.alive = 0
         self.most_alive = 0
+        self._counting = threading.RLock()
         stamps = begins_ns + np.arange(0, frames * PERIOD_NS + 1, PERIOD_NS // 4)
         self._imu = ImuSamples(stamps, np.zeros((len(stamps), 3)), np.ones((len(stamps), 3)))
 
@@ -49,14 +59,16 @@ class CountedSequence(Sequence):
     def frame(self, index):
         rgb = np.full((HEIGHT, WIDTH, 3), index % 250, dtype=np.uint8)
         rgb[0, 0] = 255
-        self.alive += 1
-        self.most_alive = max(self.most_alive, self.alive)
+        with self._counting:
+            self.alive += 1
+            self.most_alive = max(self.most_alive, self.alive)
         weakref.finalize(rgb, self._gone)
         depth = np.full((HEIGHT, WIDTH), 2, dtype=np.float32)
         return Frame(index, int(self._info.timestamps_ns[index]), rgb, depth)
 
     def _gone(self):
-        self.alive -= 1
+        with self._counting:
+            self.alive -= 1
 
     def ground_truth(self):
         return None
@@ -107,8 +119,9 @@ def test_few_frames_are_in_memory_however_long_the_sequence_is(tmp_path):
     with curve_client(tmp_path) as client:
         log = fed(sequence, client)
     assert len(log.timestamps_ns) == 5000
-    # Those read ahead, the one being read, the one under way, and what ZeroMQ has not let go of yet.
-    assert sequence.most_alive <= FRAMES_AHEAD + 5
+    # Those read and those being read, those predicted, the one being predicted, the one under way, and what
+    # ZeroMQ has not let go of yet.
+    assert sequence.most_alive <= FRAMES_READ_AHEAD + READING_THREADS + FRAMES_AHEAD + 5
 
 
 def test_frames_arrive_in_order_with_depth_and_imu():
@@ -131,6 +144,60 @@ def test_imu_samples_keep_every_nanosecond_of_their_stamps():
     assert (frame.imu_timestamps_ns - now_ns).tolist() == [
         PERIOD_NS * quarters // 4 for quarters in (5, 6, 7, 8)
     ]
+
+
+class WaitingModule(SensorModule):
+    """Predicts a frame when those after it have been read."""
+
+    def __init__(self, sequence):
+        self._sequence = sequence
+
+    def predict(self, frame):
+        last = min(frame.index + FRAMES_READ_AHEAD, len(self._sequence) - 1)
+        assert self._sequence.read[last].wait(10)
+        return super().predict(frame)
+
+
+class SlowSequence(CountedSequence):
+    """Takes a while to read a frame, says which are read, and cannot read ``broken``."""
+
+    def __init__(self, frames, seconds=0.0, broken=None):
+        super().__init__(frames)
+        self.seconds, self.broken = seconds, broken
+        self.read = [threading.Event() for _ in range(frames)]
+
+    def frame(self, index):
+        time.sleep(self.seconds)
+        if index == self.broken:
+            raise SequenceError(f"frame {index}: no image")
+        self.read[index].set()
+        return super().frame(index)
+
+
+def test_frames_are_read_while_the_module_predicts_those_before():
+    sequence, client = SlowSequence(6), ListeningClient()
+    fed(sequence, client, WaitingModule(sequence))
+    assert [frame.index for frame in client.frames] == list(range(6))
+
+
+def test_the_time_to_read_a_frame_is_counted_as_reading_and_not_as_predicting():
+    log = fed(SlowSequence(8, seconds=0.06), ListeningClient())
+    assert min(log.reading_ms) >= 60
+    assert np.median(log.perception_ms) < 30
+
+
+@pytest.mark.parametrize("how", list(Feed))
+def test_a_frame_that_cannot_be_read_ends_the_feeding_after_all_frames_before_it(how):
+    client = ListeningClient()
+    with pytest.raises(SequenceError, match="frame 2: no image"):
+        fed(SlowSequence(6, broken=2), client, how=how)
+    assert [frame.index for frame in client.frames] == [0, 1]
+
+
+@pytest.mark.parametrize("how", list(Feed))
+def test_a_reader_that_hangs_is_waited_for_within_the_limit(how):
+    with pytest.raises(ModuleFailedError, match="no prediction came within 1 s"):
+        fed(SlowSequence(3, seconds=3), ListeningClient(), how=how)
 
 
 def test_frames_that_were_dropped_leave_their_imu_samples_to_the_next_one_sent():
