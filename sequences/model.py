@@ -249,7 +249,7 @@ class Sequence(ABC):
 
     @abstractmethod
     def frame(self, index: int) -> Frame:
-        """Read one frame.
+        """Read one frame. Called from several threads at once.
 
         Raises:
             DataFileError: A file of the frame is missing, truncated or of the wrong kind.

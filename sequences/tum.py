@@ -20,7 +20,7 @@ from sequences.frame_files import FrameFiles
 from sequences.image_list import ImageList, read_image_list, require_files
 from sequences.imu_files import CALIBRATION_FILE as IMU_CALIBRATION_FILE
 from sequences.imu_files import SAMPLES_FILE, has_imu, read_imu_calibration, read_imu_samples
-from sequences.lens import LensCorrection
+from sequences.lens import DISTORTION_REMOVED, LensCorrection
 from sequences.model import LeftOut
 from sequences.optional_files import find_ground_truth, find_labels, read_label_space, time_range
 from sequences.reader import ReaderContext
@@ -167,9 +167,7 @@ def _association_tolerance_ns(timestamps_ns: NDArray[np.int64]) -> int:
 def _calibration_notes(directory: Path, calibration: Calibration) -> list[str]:
     notes = []
     if calibration.distortion:
-        notes.append(
-            "Lens distortion was removed from the images; intrinsics are those of the pinhole camera."
-        )
+        notes.append(DISTORTION_REMOVED)
     if not (directory / CALIBRATION_FILE).exists():
         notes.append(f"The folder has no {CALIBRATION_FILE}; used: {calibration.source}.")
     return notes

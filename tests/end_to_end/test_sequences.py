@@ -93,3 +93,19 @@ def test_prepare_says_what_is_ready_and_what_is_missing(harness, room):
     assert outcome.code == 1
     assert outcome.out == "first: ready, 12 frames\n"
     assert "'elsewhere'" in outcome.err
+
+
+def test_any_folder_of_images_with_a_calibration_runs(harness, room):
+    """Images and depth of the room without any list: names, times and poses are all that is left."""
+    room.rename(harness.directory / "walk")
+    walk = harness.directory / "walk"
+    stamps = [line.split()[0] for line in (walk / "rgb.txt").read_text().splitlines()]
+    (walk / "times.txt").write_text("\n".join(stamps) + "\n")
+    for name in ("rgb.txt", "depth.txt"):
+        (walk / name).unlink()
+    outcome = harness(
+        *("run", "--seqs", "walk", "--perception", "sensor", "--backends", "rgbd-odometry"),
+        *("--output", "experiment"),
+    )
+    assert outcome.code == 0, outcome.err
+    assert "walk / sensor / rgbd-odometry / run 0: ok, ATE SE(3) " in outcome.err

@@ -127,7 +127,7 @@ def test_an_unknown_name_lists_what_there_is_and_suggests_the_nearest(context):
 
 def test_an_unknown_name_says_why_sets_on_disk_are_empty(tmp_path):
     with pytest.raises(
-        UnknownNameError, match=r"Empty: .*, icl_local, .*, tum_local, because .*HARNESS_DATA is not set"
+        UnknownNameError, match=r"Empty: .*, icl_local, .*, tum_local, .*because .*HARNESS_DATA is not set"
     ):
         resolve(["desk"], ReaderContext(None, tmp_path))
 

@@ -62,6 +62,10 @@ def eventually(condition):
         time.sleep(0.001)
 
 
+def reading_threads():
+    return {thread for thread in threading.enumerate() if thread.name == "reading"}
+
+
 def indices_of(frames):
     return [frame.index for frame in frames]
 
@@ -135,24 +139,24 @@ def test_as_many_frames_as_there_are_threads_are_read_at_once():
 
 def test_no_frame_is_begun_after_the_caller_stopped_and_all_threads_end():
     sequence = WatchedSequence(100, closed=[3, 4])
-    before = threading.active_count()
+    before = reading_threads()
     frames = frames_ahead(sequence, workers=2, ahead=4)
     assert next(frames).index == 0
     eventually(lambda: {3, 4} <= set(sequence.begun))
     frames.close()
     for gate in sequence.gates.values():
         gate.set()
-    eventually(lambda: threading.active_count() == before)
+    eventually(lambda: reading_threads() <= before)
     assert max(sequence.begun) == 4
     assert sequence.alive == 0
 
 
 def test_threads_end_when_an_iteration_is_dropped_half_way():
-    before = threading.active_count()
+    before = reading_threads()
     for frame in frames_ahead(WatchedSequence(50)):
         if frame.index == 3:
             break
-    eventually(lambda: threading.active_count() == before)
+    eventually(lambda: reading_threads() <= before)
 
 
 def test_whoever_waits_for_a_frame_of_a_reader_that_hangs_is_woken_when_the_reading_ends():
