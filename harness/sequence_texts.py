@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from sequences.datasets import load_dataset
+from sequences.ground_truth_checks import Comparison
 from sequences.model import NANOSECONDS_PER_SECOND, GroundTruth, Sequence
 from sequences.sequence_sets import SequenceEntry, SequenceSet
-from sequences.verification import Comparison, Verification
+from sequences.verification import Verification
 
 
 def set_heading(found: SequenceSet) -> str:
@@ -58,12 +59,14 @@ def findings(found: Verification) -> Iterator[tuple[str, str]]:
         yield "", f"... and {len(found.unreadable) - _MOST_MESSAGES} more"
     for part in found.left_out:
         yield part.what, f"{part.count} of {part.total} left out ({part.reason})"
+    if found.frames_without_depth:
+        yield "frames without depth", f"{found.frames_without_depth}: no pixel is known"
     if found.frames_without_pose is not None:
         yield "frames without pose", str(found.frames_without_pose)
     for comparison in found.comparisons:
         yield comparison.what, _comparison(comparison)
     if found.not_compared is not None:
-        yield "geometry", f"not checked: {found.not_compared}"
+        yield "geometry", f"ground truth compared with nothing: {found.not_compared}"
 
 
 _MOST_MESSAGES = 5

@@ -10,13 +10,12 @@ from scipy.spatial.transform import Rotation
 
 from sequences.association import associate
 from sequences.errors import SequenceError
+from sequences.matched_features import FeatureFinder, matched_features
 from sequences.model import NANOSECONDS_PER_SECOND, Frame, Intrinsics, Sequence
 
 _OUTSIDE = -1.0e4
 
-# A feature counts as found again when the second best place is so much worse (Lowe, "Distinctive image
-# features from scale-invariant keypoints", IJCV 2004, section 7.1, has 0.8).
-_RATIO = 0.75
+#: Fewer features in common say nothing.
 _FEWEST_MATCHES = 20
 _LEAST_TRANSLATION_M = 1e-3
 _LEAST_PARALLAX_PX = 1.0
@@ -54,12 +53,14 @@ class EpipolarError:
         inverted: The same with the motion inverted. It tells little where the camera hardly turns: a
             translation and its inverse have the same lines.
         parallax: Median way that features go beside what rotation explains, pixels.
+        displacement: Median way that features go between the images, whatever the poses say, pixels.
         matches: How many features were found in both images.
     """
 
     distance: float
     inverted: float
     parallax: float
+    displacement: float
     matches: int
 
 
@@ -82,13 +83,14 @@ class GyroscopeError:
     samples: int
 
 
-def depth_reprojection_error(sequence: Sequence, first: int, second: int) -> ReprojectionError:
+def depth_reprojection_error(sequence: Sequence, first: int, second: int, step: int = 1) -> ReprojectionError:
     """Move the depth of one frame into another and compare distances.
 
     Args:
         sequence: Has depth and ground truth.
         first: Index of the frame that is moved.
         second: Index of the frame it is compared with.
+        step: Every so many rows and columns a pixel is moved.
 
     Returns:
         Medians of ``|z_moved - z_seen| / z_seen``, fractions of the distance. Noise of the depth sensor is in
@@ -102,7 +104,7 @@ def depth_reprojection_error(sequence: Sequence, first: int, second: int) -> Rep
     intrinsics = sequence.info.intrinsics
 
     def differences(motion: NDArray[np.float64]) -> NDArray[np.float64]:
-        columns, rows, distances = _move(depths[0], intrinsics, motion)
+        columns, rows, distances = _move(depths[0], intrinsics, motion, step)
         seen = cv2.remap(depths[1], columns, rows, cv2.INTER_NEAREST)
         known = seen > 0
         return np.abs(distances[known] - seen[known]) / seen[known]
@@ -112,7 +114,9 @@ def depth_reprojection_error(sequence: Sequence, first: int, second: int) -> Rep
     return ReprojectionError(float(np.median(moved)), float(np.median(unmoved)), len(moved))
 
 
-def colour_reprojection_error(sequence: Sequence, first: int, second: int) -> ReprojectionError:
+def colour_reprojection_error(
+    sequence: Sequence, first: int, second: int, step: int = 1
+) -> ReprojectionError:
     """Move the image of one frame into another by its depth and compare brightness.
 
     Sharper than :func:`depth_reprojection_error` where the motion is small or depth is noisy; needs texture
@@ -122,6 +126,7 @@ def colour_reprojection_error(sequence: Sequence, first: int, second: int) -> Re
         sequence: Has depth and ground truth.
         first: Index of the frame that is moved.
         second: Index of the frame it is compared with.
+        step: Every so many rows and columns a pixel is moved.
 
     Returns:
         Means of the absolute difference in grey levels, 0 to 255.
@@ -134,18 +139,20 @@ def colour_reprojection_error(sequence: Sequence, first: int, second: int) -> Re
     grey = [cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in frames]
 
     def differences(motion: NDArray[np.float64]) -> NDArray[np.float64]:
-        columns, rows, _ = _move(depths[0], intrinsics, motion)
+        columns, rows, _ = _move(depths[0], intrinsics, motion, step)
         inside = (columns >= 0) & (columns <= intrinsics.width - 1)
         inside &= (rows >= 0) & (rows <= intrinsics.height - 1)
         seen = cv2.remap(grey[1], columns, rows, cv2.INTER_LINEAR)
-        return np.abs(grey[0][inside] - seen[inside]).astype(np.float64)
+        return np.abs(grey[0][::step, ::step][inside] - seen[inside]).astype(np.float64)
 
     moved, unmoved = differences(_motion(sequence, first, second)), differences(np.eye(4))
     _require_common_view(sequence, frames, moved, unmoved)
     return ReprojectionError(float(np.mean(moved)), float(np.mean(unmoved)), len(moved))
 
 
-def epipolar_error(sequence: Sequence, first: int, second: int) -> EpipolarError:
+def epipolar_error(
+    sequence: Sequence, first: int, second: int, find: FeatureFinder = matched_features
+) -> EpipolarError:
     """Find features of one frame in another and compare with the lines that ground truth says they are on.
 
     Needs no depth. Features are SIFT's.
@@ -154,6 +161,7 @@ def epipolar_error(sequence: Sequence, first: int, second: int) -> EpipolarError
         sequence: Has ground truth.
         first: Index of the frame whose features are looked for.
         second: Index of the frame they are looked for in.
+        find: Finds them.
 
     Raises:
         SequenceError: Ground truth or a pose at one of the frames is missing, the camera does not move
@@ -166,7 +174,7 @@ def epipolar_error(sequence: Sequence, first: int, second: int) -> EpipolarError
             f"{between} the camera moves by less than {_LEAST_TRANSLATION_M * 1000:g} mm according to ground "
             "truth; epipolar lines need motion, take frames further apart"
         )
-    here, there = _matched_features(sequence.frame(first), sequence.frame(second))
+    here, there = find(sequence.frame(first), sequence.frame(second))
     if len(here) < _FEWEST_MATCHES:
         raise SequenceError(
             f"{between} only {len(here)} features match, {_FEWEST_MATCHES} are needed; take frames closer "
@@ -182,7 +190,55 @@ def epipolar_error(sequence: Sequence, first: int, second: int) -> EpipolarError
         )
     distances = _line_distances(here, there, matrix, motion)
     inverted = _line_distances(here, there, matrix, np.linalg.inv(motion))
-    return EpipolarError(float(np.median(distances)), float(np.median(inverted)), parallax, len(here))
+    displacement = np.linalg.norm(here[:, :2] - there[:, :2], axis=1)
+    return EpipolarError(
+        distance=float(np.median(distances)),
+        inverted=float(np.median(inverted)),
+        parallax=parallax,
+        displacement=float(np.median(displacement)),
+        matches=len(here),
+    )
+
+
+def feature_reprojection_error(
+    sequence: Sequence, first: int, second: int, find: FeatureFinder = matched_features
+) -> ReprojectionError:
+    """Find features of one frame in another, and compare with where depth and ground truth put them.
+
+    The sharpest of all where there is texture: it needs neither constant exposure nor depth that differs from
+    place to place. Features are SIFT's.
+
+    Args:
+        sequence: Has depth and ground truth.
+        first: Index of the frame whose features are moved.
+        second: Index of the frame they are looked for in.
+        find: Finds them.
+
+    Returns:
+        Medians in pixels; ``unmoved`` is how far features are apart in the two images, whatever the poses
+        say.
+
+    Raises:
+        SequenceError: Depth, ground truth or a pose at one of the frames is missing, or they have too little
+            in common.
+    """
+    frames, (depth, _) = _frames_with_depth(sequence, first, second)
+    motion = _motion(sequence, first, second)
+    here, there = find(*frames)
+    matrix = sequence.info.intrinsics.matrix()
+    columns, rows = np.rint(here[:, :2]).astype(int).T
+    distances = depth[np.minimum(rows, depth.shape[0] - 1), np.minimum(columns, depth.shape[1] - 1)]
+    points = (here @ np.linalg.inv(matrix).T * distances[:, None]) @ motion[:3, :3].T + motion[:3, 3]
+    usable = (distances > 0) & (points[:, 2] > 0)
+    if usable.sum() < _FEWEST_MATCHES:
+        raise SequenceError(
+            f"sequence '{sequence.info.name}': frames {first} and {second} have only {usable.sum()} features "
+            f"with depth in common, {_FEWEST_MATCHES} are needed"
+        )
+    landed = points[usable] @ matrix.T
+    moved = np.linalg.norm(landed[:, :2] / landed[:, 2:] - there[usable, :2], axis=1)
+    unmoved = np.linalg.norm(here[usable, :2] - there[usable, :2], axis=1)
+    return ReprojectionError(float(np.median(moved)), float(np.median(unmoved)), int(usable.sum()))
 
 
 def gyroscope_error(sequence: Sequence, first: int, second: int) -> GyroscopeError:
@@ -250,24 +306,6 @@ def _motion(sequence: Sequence, first: int, second: int) -> NDArray[np.float64]:
     return np.linalg.inv(camera_to_world(sequence, second)) @ camera_to_world(sequence, first)
 
 
-def _matched_features(first: Frame, second: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where both images show the same: two of float64 [N, 3], column, row and 1."""
-    finder = cv2.SIFT.create()
-    places, descriptors = [], []
-    for frame in (first, second):
-        found, described = finder.detectAndCompute(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY), None)
-        places.append(cv2.KeyPoint.convert(found))
-        descriptors.append(described)
-    if any(len(found) < 2 for found in places):
-        return np.empty((0, 3)), np.empty((0, 3))
-    candidates = cv2.BFMatcher(cv2.NORM_L2).knnMatch(descriptors[0], descriptors[1], k=2)
-    matches = [best for best, next_best in candidates if best.distance < _RATIO * next_best.distance]
-    here = np.array([places[0][match.queryIdx] for match in matches], dtype=np.float64).reshape(-1, 2)
-    there = np.array([places[1][match.trainIdx] for match in matches], dtype=np.float64).reshape(-1, 2)
-    ones = np.ones((len(matches), 1))
-    return np.hstack([here, ones]), np.hstack([there, ones])
-
-
 def _line_distances(
     here: NDArray[np.float64],
     there: NDArray[np.float64],
@@ -328,13 +366,16 @@ def _require_common_view(
 
 
 def _move(
-    depth: NDArray[np.float32], intrinsics: Intrinsics, motion: NDArray[np.float64]
+    depth: NDArray[np.float32], intrinsics: Intrinsics, motion: NDArray[np.float64], step: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Where every pixel lands after its point has moved: columns, rows and distances, each [H, W].
+    """Where pixels land after their points have moved: columns, rows and distances.
+
+    Each is an array of every ``step``-th row and column.
 
     Pixels without depth, or that end up behind the camera, land far outside the image.
     """
-    rows, columns = np.indices(depth.shape)
+    rows, columns = np.mgrid[: depth.shape[0] : step, : depth.shape[1] : step]
+    depth = depth[::step, ::step]
     rays = np.linalg.inv(intrinsics.matrix()) @ np.stack([columns, rows, np.ones_like(rows)]).reshape(3, -1)
     points = motion[:3, :3] @ (rays * depth.reshape(-1)) + motion[:3, 3:]
     in_front = (depth.reshape(-1) > 0) & (points[2] > 0)

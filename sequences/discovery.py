@@ -12,7 +12,7 @@ from pathlib import Path
 from sequences.errors import SequenceError
 from sequences.reader import READERS, SequenceReader
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -63,17 +63,25 @@ class RecordingsBelow:
         return dict(zip(_unique_names(self._root, paths, own_name), paths, strict=True))
 
     def called(self, name: str, reader: str) -> Path | None:
-        """The first recording of a reader whose folder, or file, is called ``name``; None if there is none.
+        """The recording of a reader whose folder, or file, is called ``name``; None if there is none.
+
+        Where several are, the first is taken, and all are named in the log.
 
         Raises:
             UnknownNameError: There is no such reader.
             SequenceError: The reader cannot be loaded.
         """
         own_name = READERS.load(reader).own_name
-        for recording in self.found:
-            if reader in recording.readers and name in (recording.path.name, own_name(recording.path)):
-                return recording.path
-        return None
+        paths = [
+            recording.path
+            for recording in self.found
+            if reader in recording.readers and name in (recording.path.name, own_name(recording.path))
+        ]
+        if len(paths) > 1:
+            _log.warning(
+                "several recordings are called '%s'; the first is taken: %s", name, ", ".join(map(str, paths))
+            )
+        return paths[0] if paths else None
 
 
 def recognise(path: Path) -> str:
@@ -108,7 +116,7 @@ def _installed_readers() -> dict[str, type[SequenceReader]]:
         try:
             readers[name] = READERS.load(name)
         except SequenceError as error:
-            logger.warning("left out while looking for recordings: %s", error)
+            _log.warning("left out while looking for recordings: %s", error)
     return readers
 
 
@@ -137,11 +145,15 @@ def _recordings(root: Path, readers: dict[str, type[SequenceReader]]) -> Iterato
 
 
 def _readers_of(path: Path, readers: dict[str, type[SequenceReader]]) -> tuple[str, ...]:
-    return tuple(name for name, reader in readers.items() if reader.recognises(path))
+    try:
+        return tuple(name for name, reader in readers.items() if reader.recognises(path))
+    except OSError as error:  # no permission to look inside, or names too long to look for
+        _log_unreadable(error)
+        return ()
 
 
 def _log_unreadable(error: OSError) -> None:
-    logger.warning("left out while looking for recordings: %s: %s", error.filename, error.strerror)
+    _log.warning("left out while looking for recordings: %s: %s", error.filename, error.strerror)
 
 
 def _unique_names(root: Path, paths: list[Path], own_name: Callable[[Path], str]) -> list[str]:

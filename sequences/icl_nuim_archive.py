@@ -170,6 +170,6 @@ def _read_poses(
     left_out = (
         LeftOut("ground-truth poses", f"{path.name} has no row of that number", without_pose, len(frames)),
         LeftOut("ground-truth rows", "NaN or infinite entries", truth.rows_dropped, rows),
-        LeftOut("ground-truth rows", "they repeat the number above", repeated, rows),
+        LeftOut("ground-truth rows", "they repeat the number above", repeated, rows, by_design=True),
     )
     return replace(truth, timestamps_ns=nominal_timestamps_ns(numbers, rate_hz)), left_out, ()

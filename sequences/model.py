@@ -193,12 +193,14 @@ class LeftOut:
         reason: Why, as the end of a sentence: ``no depth image within 20 ms``.
         count: How many were left out; 0 says that it was looked for and not met.
         total: How many there are in all.
+        by_design: Whether it is nothing to worry about, however much it is.
     """
 
     what: str
     reason: str
     count: int
     total: int
+    by_design: bool = False
 
     def sentence(self) -> str:
         """For people."""

@@ -77,7 +77,7 @@ def find_ground_truth(path: Path, frames_ns: NDArray[np.int64]) -> OptionalGroun
     rows = len(truth) + truth.rows_dropped + repeated
     left_out = (
         LeftOut("ground-truth rows", "NaN or infinite entries", truth.rows_dropped, rows),
-        LeftOut("ground-truth rows", "they repeat the time stamp above", repeated, rows),
+        LeftOut("ground-truth rows", "they repeat the time stamp above", repeated, rows, by_design=True),
     )
     return OptionalGroundTruth(truth, left_out)
 

@@ -3,90 +3,22 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from sequences.association import associate
-from sequences.consistency import (
-    colour_reprojection_error,
-    depth_reprojection_error,
-    epipolar_error,
-    gyroscope_error,
-)
 from sequences.errors import SequenceError
-from sequences.model import NANOSECONDS_PER_SECOND, Frame, LeftOut, Sequence
-from sequences.pose_conventions import MISTAKES, Reinterpreted
+from sequences.frame_pairs import Poses
+from sequences.ground_truth_checks import Comparison, Verdict, compare
+from sequences.model import LeftOut, Sequence
 from sequences.pose_matrices import pose_matrices
 from sequences.reader import ignore_progress
 
-#: How many pairs of frames are compared, spread evenly over the sequence.
-PAIRS = 12
-#: Between the frames of a pair the camera should have moved or turned so far.
-_LEAST_MOTION_M, _LEAST_TURN_DEG = 0.15, 8.0
-_LONGEST_WAIT_S = 5.0
-#: And for the gyroscope, whose bias of some degrees a second counts with time.
-_LEAST_TURN_FOR_GYROSCOPE_DEG = 15.0
-_LONGEST_WAIT_FOR_GYROSCOPE_S = 1.5
-
-#: Poses agree with the images when moving by them leaves at most this part of what standing still leaves,
-_AGREES_BELOW = 0.5
-#: and contradict them when it leaves more than this part, or another reading of them leaves much less.
-_CONTRADICTS_ABOVE = 0.9
-_MUCH_BETTER = 0.7
-#: An error below this part of what can be told is nothing to explain.
-_NOISE = 0.1
+#: So many of a recording's images or poses may be lost; of depth images so many may say nothing at all.
+_MOST_LOST = 0.2
 
 _READING_THREADS = 2
-
-
-class Verdict(StrEnum):
-    """What a comparison says."""
-
-    AGREES = "agrees"
-    CONTRADICTS = "contradicts"
-    UNCLEAR = "unclear"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Ground truth held against something that was recorded, at several pairs of frames.
-
-    Attributes:
-        what: What was compared: ``depth``.
-        unit: Of the two figures: ``%`` of the distance, grey levels, pixels, degrees.
-        error: Median over the pairs of what is left with the camera moved by ground truth.
-        reference: Median of what is left with ``reference_is`` in its place.
-        reference_is: What ground truth must be much better than: ``standing still``.
-        pairs: How many pairs of frames.
-        telling_from: Below this reference nothing can be told: what was recorded has as much noise.
-        better: The mistake that would explain what was recorded much better than the poses as they were read;
-            None without.
-        better_error: What it leaves.
-    """
-
-    what: str
-    unit: str
-    error: float
-    reference: float
-    reference_is: str
-    pairs: int
-    telling_from: float
-    better: str | None = None
-    better_error: float | None = None
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether ground truth and what was recorded agree."""
-        if self.better is not None:
-            return Verdict.CONTRADICTS
-        if self.reference < self.telling_from:
-            return Verdict.UNCLEAR
-        if self.error > _CONTRADICTS_ABOVE * self.reference:
-            return Verdict.CONTRADICTS
-        return Verdict.AGREES if self.error <= _AGREES_BELOW * self.reference else Verdict.UNCLEAR
 
 
 @dataclass(frozen=True)
@@ -99,7 +31,9 @@ class Verification:
         frames_read: How many of them were read.
         unreadable: One message for every frame that could not be read.
         left_out: What the reader left out, counts of zero included.
-        frames_without_pose: How many frames have no ground-truth pose near in time.
+        frames_without_depth: How many of the frames that were read have depth of which no pixel is known.
+        frames_without_pose: How many frames have no ground-truth pose near in time; None without ground
+            truth.
         comparisons: Ground truth held against images and IMU.
         not_compared: Why there are no comparisons; None when there are.
     """
@@ -109,6 +43,7 @@ class Verification:
     frames_read: int
     unreadable: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
+    frames_without_depth: int
     frames_without_pose: int | None
     comparisons: tuple[Comparison, ...]
     not_compared: str | None
@@ -116,18 +51,29 @@ class Verification:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong, a sentence each; empty when the recording is right as far as can be told."""
-        problems = [f"{len(self.unreadable)} frames cannot be read"] if self.unreadable else []
+        return (*self._lost(), *self._contradictions())
+
+    def _lost(self) -> Iterator[str]:
+        if self.unreadable:
+            yield f"{len(self.unreadable)} frames cannot be read"
+        for part in self.left_out:
+            if part.count > _MOST_LOST * part.total and not part.by_design:
+                yield f"much is lost: {part.sentence()}"
+        if self.frames_without_depth > _MOST_LOST * self.frames_read:
+            yield f"{self.frames_without_depth} frames have depth images in which nothing is known"
+
+    def _contradictions(self) -> Iterator[str]:
+        if self.not_compared is not None and self.frames_without_pose is not None and not self.unreadable:
+            yield f"ground truth was compared with nothing: {self.not_compared}"
         for comparison in self.comparisons:
             if comparison.verdict is Verdict.CONTRADICTS:
-                hint = f"; they agree better with {comparison.better}" if comparison.better else ""
-                problems.append(f"{comparison.what} contradicts the ground-truth poses{hint}")
-        verdicts = {comparison.verdict for comparison in self.comparisons}
-        if self.comparisons and verdicts == {Verdict.UNCLEAR}:
-            problems.append(
-                "nothing tells whether poses and images agree: the camera moves too little, or depth is too "
-                "noisy"
+                hint = f"; agreement would be better with {comparison.better}" if comparison.better else ""
+                yield f"the ground truth is contradicted by {comparison.what}{hint}"
+        if self.comparisons and {each.verdict for each in self.comparisons} == {Verdict.UNCLEAR}:
+            yield (
+                "nothing tells whether poses and images agree: the camera moves too little, or images and "
+                "depth are too noisy"
             )
-        return tuple(problems)
 
     @property
     def clean(self) -> bool:
@@ -151,51 +97,55 @@ def verify(
     indices = np.arange(len(sequence))
     if largest_sample is not None and largest_sample < len(indices):
         indices = np.unique(np.linspace(0, len(sequence) - 1, largest_sample).round().astype(int))
-    unreadable = tuple(_unreadable(sequence, indices, progress))
-    poses = _poses(sequence)
+    unreadable, without_depth = _read_all(sequence, indices, progress)
+    truth, poses = sequence.ground_truth(), _poses(sequence)
     comparisons: tuple[Comparison, ...] = ()
-    not_compared = None
-    if not poses:
-        not_compared = "there is no ground truth"
+    if truth is None:
+        not_compared: str | None = "there is none"
+    elif not poses:
+        not_compared = "no frame has a pose within half a frame period"
     elif unreadable:
         not_compared = "frames cannot be read"
     else:
-        comparisons = tuple(_compare(sequence, poses, progress))
-        if not comparisons:
-            not_compared = "no two frames with poses show something in common"
+        comparisons = tuple(compare(sequence, poses, progress))
+        not_compared = None if comparisons else "no two frames with poses show enough in common"
     return Verification(
         name=info.name,
         frames=len(sequence),
         frames_read=len(indices),
         unreadable=unreadable,
         left_out=info.left_out,
-        frames_without_pose=len(sequence) - len(poses) if sequence.ground_truth() is not None else None,
+        frames_without_depth=without_depth,
+        frames_without_pose=None if truth is None else len(sequence) - len(poses),
         comparisons=comparisons,
         not_compared=not_compared,
     )
 
 
-def _unreadable(
+def _read_all(
     sequence: Sequence, indices: NDArray[np.int64], progress: Callable[[str, int, int], None]
-) -> Iterator[str]:
+) -> tuple[tuple[str, ...], int]:
+    """Messages of frames that cannot be read, and how many have depth of which nothing is known."""
     task = f"reading {sequence.info.name}"
+    unreadable, without_depth = [], 0
 
-    def problem(index: int) -> str | None:
+    def look(index: int) -> tuple[str | None, bool]:
         try:
-            sequence.frame(index)
+            depth = sequence.frame(index).depth
         except SequenceError as error:
-            return str(error)
-        return None
+            return str(error), False
+        return None, depth is not None and not depth.any()
 
     with ThreadPoolExecutor(_READING_THREADS) as threads:
-        for done, message in enumerate(threads.map(problem, indices.tolist())):
+        for done, (problem, is_unknown) in enumerate(threads.map(look, indices.tolist())):
             progress(task, done, len(indices))
-            if message is not None:
-                yield message
+            unreadable += [] if problem is None else [problem]
+            without_depth += is_unknown
     progress(task, len(indices), len(indices))
+    return tuple(unreadable), without_depth
 
 
-def _poses(sequence: Sequence) -> dict[int, NDArray[np.float64]]:
+def _poses(sequence: Sequence) -> Poses:
     """The camera-to-world pose of every frame that has one."""
     truth, info = sequence.ground_truth(), sequence.info
     if truth is None:
@@ -203,174 +153,3 @@ def _poses(sequence: Sequence) -> dict[int, NDArray[np.float64]]:
     pairs = associate(info.timestamps_ns, truth.timestamps_ns, info.frame_period_ns // 2)
     matrices = pose_matrices(truth)
     return {int(frame): matrices[row] for frame, row in pairs}
-
-
-def _pairs(poses: dict[int, NDArray[np.float64]], frame_period_ns: int) -> list[tuple[int, int]]:
-    """Frames to compare: a first one, and the next between which the camera has moved far enough.
-
-    Where it never does within some seconds, frames that are as far apart as that must do.
-    """
-    far = _moved_pairs(poses, _frames_within(_LONGEST_WAIT_S, frame_period_ns), _has_moved)
-    if far:
-        return far
-    latest = _frames_within(_LONGEST_WAIT_S, frame_period_ns)
-    indices = sorted(poses)
-    near = [(first, max(index for index in indices if index - first <= latest)) for first in _starts(indices)]
-    apart = max((second - first for first, second in near), default=0)
-    return [(first, second) for first, second in near if second - first > apart / 2]
-
-
-def _turned_pairs(poses: dict[int, NDArray[np.float64]], frame_period_ns: int) -> list[tuple[int, int]]:
-    """Frames between which the camera has turned far in little time; none where it never does."""
-    return _moved_pairs(
-        poses,
-        _frames_within(_LONGEST_WAIT_FOR_GYROSCOPE_S, frame_period_ns),
-        lambda motion: _turn_deg(motion) > _LEAST_TURN_FOR_GYROSCOPE_DEG,
-    )
-
-
-def _moved_pairs(
-    poses: dict[int, NDArray[np.float64]], latest: int, is_far: Callable[[NDArray[np.float64]], bool]
-) -> list[tuple[int, int]]:
-    """For frames spread over the sequence the next one, ``latest`` frames later at most, that is far."""
-    pairs = []
-    for first in _starts(sorted(poses)):
-        to_first = np.linalg.inv(poses[first])
-        later = (index for index in range(first + 1, first + latest + 1) if index in poses)
-        second = next((index for index in later if is_far(to_first @ poses[index])), None)
-        if second is not None:
-            pairs.append((first, second))
-    return pairs
-
-
-def _starts(indices: list[int]) -> list[int]:
-    return [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, PAIRS).round().astype(int))]
-
-
-def _frames_within(seconds: float, frame_period_ns: int) -> int:
-    return max(1, int(seconds * NANOSECONDS_PER_SECOND / frame_period_ns))
-
-
-def _has_moved(motion: NDArray[np.float64]) -> bool:
-    return bool(np.linalg.norm(motion[:3, 3]) > _LEAST_MOTION_M) or _turn_deg(motion) > _LEAST_TURN_DEG
-
-
-def _turn_deg(motion: NDArray[np.float64]) -> float:
-    return float(np.degrees(Rotation.from_matrix(motion[:3, :3]).magnitude()))
-
-
-def _compare(
-    sequence: Sequence,
-    poses: dict[int, NDArray[np.float64]],
-    progress: Callable[[str, int, int], None],
-) -> Iterator[Comparison]:
-    info = sequence.info
-    frames: dict[int, Frame] = {}
-    task = f"comparing frames of {info.name}"
-    checks = _CHECKS_WITH_DEPTH if info.has_depth else _CHECKS_WITHOUT_DEPTH
-    if info.imu is not None:
-        checks = (*checks, _GYROSCOPE)
-    for number, check in enumerate(checks):
-        progress(task, number, len(checks))
-        pairs = check.pairs(poses, info.frame_period_ns)
-        found = _medians(check, Reinterpreted(sequence, None, frames), pairs)
-        if found is None:
-            continue
-        error, reference, used = found
-        better = _better_mistake(check, sequence, frames, pairs, error) if check.tells_mistakes else None
-        yield Comparison(
-            what=check.what,
-            unit=check.unit,
-            error=error,
-            reference=reference,
-            reference_is=check.reference_is,
-            pairs=used,
-            telling_from=check.telling_from,
-            better=better[0] if better else None,
-            better_error=better[1] if better else None,
-        )
-    progress(task, len(checks), len(checks))
-
-
-def _better_mistake(
-    check: "_Check", sequence: Sequence, frames: dict[int, Frame], pairs: list[tuple[int, int]], error: float
-) -> tuple[str, float] | None:
-    if error < _NOISE * check.telling_from:
-        return None
-    explained = []
-    for mistake in MISTAKES:
-        found = _medians(check, Reinterpreted(sequence, mistake, frames), pairs)
-        # One that leaves frames with nothing in common explains nothing.
-        if found is not None and found[2] == len(pairs) and found[0] < _MUCH_BETTER * error:
-            explained.append((found[0], mistake.name))
-    if not explained:
-        return None
-    least, name = min(explained)
-    return name, least
-
-
-def _medians(
-    check: "_Check", sequence: Sequence, pairs: list[tuple[int, int]]
-) -> tuple[float, float, int] | None:
-    """Medians over the pairs of error and reference, and how many pairs they are of; None of none."""
-    found = []
-    for first, second in pairs:
-        try:
-            found.append(check.measure(sequence, first, second))
-        except SequenceError:
-            # Nothing in common, or no motion: this pair says nothing.
-            continue
-    if not found:
-        return None
-    error, reference = np.median(np.array(found), axis=0).tolist()
-    return error, reference, len(found)
-
-
-@dataclass(frozen=True)
-class _Check:
-    """One way of holding ground truth against what was recorded.
-
-    Attributes:
-        what, unit, reference_is, telling_from: As in :class:`Comparison`.
-        measure: Gives error and reference of a pair of frames.
-        pairs: Chooses the pairs from the poses and the frame period.
-        tells_mistakes: Whether the known mistakes are tried as well.
-    """
-
-    what: str
-    unit: str
-    reference_is: str
-    telling_from: float
-    measure: Callable[[Sequence, int, int], tuple[float, float]]
-    pairs: Callable[[dict[int, NDArray[np.float64]], int], list[tuple[int, int]]] = _pairs
-    tells_mistakes: bool = False
-
-
-def _depth(sequence: Sequence, first: int, second: int) -> tuple[float, float]:
-    found = depth_reprojection_error(sequence, first, second)
-    return 100 * found.moved, 100 * found.unmoved
-
-
-def _brightness(sequence: Sequence, first: int, second: int) -> tuple[float, float]:
-    found = colour_reprojection_error(sequence, first, second)
-    return found.moved, found.unmoved
-
-
-def _features(sequence: Sequence, first: int, second: int) -> tuple[float, float]:
-    found = epipolar_error(sequence, first, second)
-    return found.distance, found.parallax
-
-
-def _gyroscope(sequence: Sequence, first: int, second: int) -> tuple[float, float]:
-    found = gyroscope_error(sequence, first, second)
-    return found.difference, found.rotation
-
-
-_CHECKS_WITH_DEPTH = (
-    _Check("depth", "% of the distance", "standing still", 1.0, _depth, tells_mistakes=True),
-    _Check("brightness", "grey levels", "standing still", 2.0, _brightness, tells_mistakes=True),
-)
-_CHECKS_WITHOUT_DEPTH = (
-    _Check("features", "pixels from their lines", "turning alone", 2.0, _features, tells_mistakes=True),
-)
-_GYROSCOPE = _Check("gyroscope", "degrees", "no turn", 10.0, _gyroscope, _turned_pairs)

@@ -61,6 +61,7 @@ class TrialProgress(Listener):
         self._ended = 0
         self._trials = trials
         self._running: dict[TrialKey, TaskID] = {}
+        self._told: set[str] = set()
 
     def __enter__(self) -> "TrialProgress":
         self._bars.start()
@@ -95,16 +96,21 @@ class TrialProgress(Listener):
             self._bars.remove_task(self._running.pop(record.key))
         self._ended += 1
         self._bars.update(self._all, completed=self._ended)
+        reason = record.reason
+        if record.status is Status.SKIPPED and reason is not None:
+            # One reason skips many trials: every run of every backend with every module.
+            reason = "as above" if reason in self._told else reason
+            self._told.add(record.reason or "")
         colour = _COLOURS[record.status]
         self._console.print(
             f"[{self._ended}/{self._trials}] {escape(str(record.key))}: "
-            f"[{colour}]{record.status.value}[/]{escape(_outcome(record))}",
+            f"[{colour}]{record.status.value}[/]{escape(_outcome(record, reason))}",
             highlight=False,
             soft_wrap=True,
         )
 
 
-def _outcome(record: RunRecord) -> str:
+def _outcome(record: RunRecord, reason: str | None) -> str:
     """The figures of a trial in half a line, then why it is not ok."""
     words = ""
     evaluation = record.evaluation
@@ -115,4 +121,4 @@ def _outcome(record: RunRecord) -> str:
         words += f", coverage {evaluation.coverage:.1%}"
     if record.timings.frames_per_second:
         words += f", {record.timings.frames_per_second:.1f} frames/s"
-    return words + (f": {record.reason}" if record.reason else "")
+    return words + (f": {reason}" if reason else "")

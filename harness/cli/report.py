@@ -14,8 +14,8 @@ from harness.report import write_report
 from harness.report.writer import REPORT_DIRECTORY, REPORTS_DIRECTORY
 from harness.store import ExperimentDirectory, newest_experiment
 
-#: Where published figures are kept, as CSV.
-PUBLISHED_DIRECTORY = Path("results/published")
+#: Where published figures are kept, as CSV: in the checkout that the code is from, wherever it is run.
+PUBLISHED_DIRECTORY = Path(__file__).parents[2] / "results" / "published"
 
 
 @click.command()
@@ -29,7 +29,7 @@ PUBLISHED_DIRECTORY = Path("results/published")
 @click.option(
     "--published",
     metavar="NAME|FILE",
-    help=f"Trajectory errors out of papers to put ours beside: a table in {PUBLISHED_DIRECTORY} (scannet) or "
+    help="Trajectory errors out of papers to put ours beside: a table in results/published (scannet) or "
     "a CSV file like those.",
 )
 def report(directories: tuple[Path, ...], output: Path | None, maps: bool, published: str | None) -> None:

@@ -55,7 +55,11 @@ def list_sequences() -> None:
     help="Also write a PNG with some frames of one sequence: colour, depth, labels.",
 )
 def show(names: tuple[str, ...], picture: Path | None) -> None:
-    """Say what is known about sequences without reading their images."""
+    """Say what is known about sequences without reading their images.
+
+    Exit codes: 0 all are shown, 1 a recording is missing or cannot be opened.
+    """
+    failed = False
     with StepProgress(ERRORS) as progress:
         context = reader_context(progress)
         entries = resolve(names, context)
@@ -64,12 +68,13 @@ def show(names: tuple[str, ...], picture: Path | None) -> None:
         for entry in entries:
             try:
                 sequence = open_sequence(entry, context)
-            except MissingRecordingError as error:
-                say(OUTPUT, str(error))
-                continue
-            _print(entry.name, description(sequence, entry))
-            if picture is not None:
-                write_contact_sheet(sequence, picture)
+                _print(entry.name, description(sequence, entry))
+                if picture is not None:
+                    write_contact_sheet(sequence, picture)
+            except SequenceError as error:
+                failed = True
+                say(ERRORS, f"{entry.name}: {error}")
+    raise SystemExit(1 if failed else 0)
 
 
 @sequences.command("verify")
@@ -83,9 +88,11 @@ def show(names: tuple[str, ...], picture: Path | None) -> None:
 def verify_sequences(names: tuple[str, ...], sample: int | None) -> None:
     """Read every frame, count what is missing, and hold ground truth against the images.
 
-    Depth of one frame is moved into another by the ground-truth poses and must agree with the depth there far
-    better than without moving; likewise brightness. Without depth, matched features must lie on the epipolar
-    lines that the poses give; with an IMU, its rotation must be that of the poses.
+    Depth of one frame is moved into another by the ground-truth poses and must agree with the depth there
+    far better than without moving; likewise brightness, and features that both images show. Without depth,
+    features must lie on the lines that the poses give; with an IMU, its rotation must be that of the poses.
+    Known mistakes of readers (inverted poses, other axes, another scale, clock or camera) are tried, and
+    named when one would explain the images much better.
 
     Exit codes: 0 everything is clean, 1 something is wrong or missing.
     """
@@ -118,19 +125,20 @@ def prepare(names: tuple[str, ...]) -> None:
 
 def _is_clean(entry: SequenceEntry, sample: int | None, context: ReaderContext) -> bool:
     """Verify one sequence and print what came of it."""
-    problems: tuple[str, ...]
     try:
         found = verify(open_sequence(entry, context), sample, context.progress)
+    except MissingRecordingError as error:
+        say(OUTPUT, f"{entry.name}: not here: {error}")
+        return False
     except SequenceError as error:
-        problems = (str(error),)
-    else:
-        _print(entry.name, findings(found))
-        problems = found.problems
-    for problem in problems:
+        say(OUTPUT, f"{entry.name}: WRONG: {error}")
+        return False
+    _print(entry.name, findings(found))
+    for problem in found.problems:
         say(OUTPUT, f"{entry.name}: WRONG: {problem}")
-    if not problems:
+    if found.clean:
         say(OUTPUT, f"{entry.name}: clean")
-    return not problems
+    return found.clean
 
 
 def _print(name: str, lines: Iterable[tuple[str, str]]) -> None:

@@ -105,7 +105,8 @@ def _images_not_listed(camera: Path, images: ImageList) -> LeftOut:
     folder = camera / IMAGES_FOLDER
     listed = {file.name for file in images.files}
     present = {name for name in os.listdir(folder) if name.lower().endswith(".png")}
-    return LeftOut("images", f"{TABLE_FILE} does not list them", len(present - listed), len(present | listed))
+    reason = f"{TABLE_FILE} does not list them"
+    return LeftOut("images", reason, len(present - listed), len(present | listed), by_design=True)
 
 
 def _read_imu(

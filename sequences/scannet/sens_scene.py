@@ -66,7 +66,7 @@ def _imu_left_out(imu: ImuPart) -> tuple[LeftOut, ...]:
     if not imu.whole:
         return ()
     reason = "ScanNet does not say how the IMU sits on the camera, and its accelerations are without gravity"
-    return (LeftOut("IMU records", reason, imu.whole, imu.whole),)
+    return (LeftOut("IMU records", reason, imu.whole, imu.whole, by_design=True),)
 
 
 def _imu_notes(imu: ImuPart) -> tuple[str, ...]:

@@ -55,6 +55,15 @@ def test_show_of_what_is_not_here_says_how_to_get_it(harness):
     assert "download with: harness sequences download freiburg1_desk" in outcome.err
 
 
+def test_show_goes_on_after_a_recording_that_is_damaged(harness, room):
+    damaged = write_tum_room(harness.directory / "data" / "damaged", frames=2)
+    (damaged / "calibration.txt").write_text("nonsense\n")
+    outcome = harness("sequences", "show", "damaged", "room")
+    assert outcome.code == 1
+    assert "calibration.txt" in outcome.err
+    assert outcome.out.startswith("room\n")
+
+
 def test_verify_finds_a_right_recording_clean(harness, room):
     outcome = harness("sequences", "verify", "room")
     assert outcome.code == 0
@@ -73,8 +82,8 @@ def test_verify_names_what_is_wrong_and_fails(harness):
     outcome = harness("sequences", "verify", "backwards", "broken", "gaps")
     assert outcome.code == 1
     assert (
-        "backwards: WRONG: depth contradicts the ground-truth poses; "
-        "they agree better with the poses inverted" in outcome.out
+        "backwards: WRONG: the ground truth is contradicted by depth; "
+        "agreement would be better with the poses inverted" in outcome.out
     )
     assert "1.300000.png: frame 3: the depth image is empty; download or export the file again" in outcome.out
     assert "broken: WRONG: 1 frames cannot be read" in outcome.out

@@ -316,7 +316,6 @@ def test_a_report_that_nobody_asked_for_published_figures_has_none(tmp_path):
 
 def test_the_command_takes_the_name_of_a_table_of_the_project(tmp_path, monkeypatch):
     experiment = build_experiment(tmp_path / "runs", [TrialRecipe("corridor", "sensor", "a")])
-    monkeypatch.chdir(ROOT)
 
     said = CliRunner().invoke(
         report, ["--no-maps", "--published", "scannet", str(experiment.path)], catch_exceptions=False
@@ -345,5 +344,5 @@ def test_the_command_takes_a_file_of_one_s_own(tmp_path, monkeypatch):
 
 def test_the_command_refuses_an_unknown_name_before_it_reads_any_trial(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigurationError, match="unknown table of published figures 'scannet'"):
-        CliRunner().invoke(report, ["--published", "scannet", "no-such-experiment"], catch_exceptions=False)
+    with pytest.raises(ConfigurationError, match="Did you mean 'scannet'"):
+        CliRunner().invoke(report, ["--published", "scanet", "no-such-experiment"], catch_exceptions=False)

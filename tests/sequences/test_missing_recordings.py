@@ -1,5 +1,7 @@
 """Sets whose recordings a user may have or not: found by name, listed as missing, with how to get them."""
 
+from pathlib import Path
+
 import pytest
 from tum_files import write_tum_sequence
 
@@ -160,3 +162,33 @@ def test_a_set_of_an_unknown_data_set_is_refused(context, tmp_path):
     (directory / "wrong.yaml").write_text(DESKS.replace("dataset: tum", "dataset: tumm"))
     with pytest.raises(DataFileError, match="Did you mean 'tum'"):
         list_sets(context, [directory])
+
+
+def test_folders_that_cannot_be_looked_into_or_have_long_names_hide_no_other(
+    context, catalog, desk, monkeypatch, caplog
+):
+    (context.data_directory / ("n" * 252)).mkdir()
+    (context.data_directory / f"{'v' * 250}.mp4").touch()
+    locked = context.data_directory / "locked"
+    locked.mkdir()
+    is_file = Path.is_file
+
+    def refused(path):
+        if locked in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert [entry.is_missing for entry in resolve(["desks"], context, catalog)] == [False, True]
+    assert "Permission denied" in caplog.text
+    assert "File name too long" in caplog.text
+
+
+def test_of_several_recordings_of_one_name_the_first_is_taken_and_all_are_named(
+    context, catalog, desk, caplog
+):
+    write_tum_sequence(context.data_directory / "again" / desk.name)
+    entry = resolve(["freiburg1_desk"], context, catalog)[0]
+    assert entry.parameters["directory"] == f"again/{desk.name}"
+    assert "several recordings are called 'rgbd_dataset_freiburg1_desk'" in caplog.text
+    assert str(desk) in caplog.text
