@@ -18,7 +18,16 @@ from harness.machine import Gpu, control_group_memory, visible_gpus
 from sequences.reader import DATA_DIRECTORY_VARIABLE, ReaderContext, ignore_progress
 
 DISTRIBUTION = "slam-harness"
-_RECORDED_PACKAGES = (DISTRIBUTION, "evo", "numpy", "opencv-python-headless", "open3d", "pyzmq", "scipy")
+_RECORDED_PACKAGES = (
+    DISTRIBUTION,
+    "evo",
+    "numpy",
+    "opencv-python-headless",
+    "open3d",
+    "pyzmq",
+    "scipy",
+    "simplejpeg",
+)
 
 
 @dataclass(frozen=True)

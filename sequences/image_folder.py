@@ -1,10 +1,9 @@
 """Reader of any folder of images with a calibration: for recordings that are in no data set's layout."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,26 +14,22 @@ from sequences.calibration import CALIBRATION_FILE, Calibration, read_calibratio
 from sequences.errors import DataFileError
 from sequences.frame_files import FrameFiles
 from sequences.image_list import ImageList
+from sequences.image_names import TIMES_FILE, natural_order, places_in_series, times_in_names
 from sequences.lens import DISTORTION_REMOVED, LensCorrection
 from sequences.model import LeftOut
-from sequences.numbered_frames import LARGEST_NUMBER, NumberedParameters, nominal_timestamps_ns
+from sequences.numbered_frames import NumberedParameters, nominal_timestamps_ns
 from sequences.optional_files import find_ground_truth, find_labels, read_label_space
 from sequences.reader import ReaderContext
 from sequences.recording import RecordedSequence, Recording, RecordingParameters
 from sequences.text_table import read_rows
 from sequences.timestamps import seconds_text_to_nanoseconds
 
-TIMES_FILE = "times.txt"
 GROUND_TRUTH_FILE = "groundtruth.txt"
 DEPTH_FOLDER = "depth"
 
 #: Where the images may be; the folder itself comes last, since it may hold a picture or two for people.
 _IMAGE_FOLDERS = ("images", "rgb", "")
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-#: 115 days: what is shorter is a number of frames, or a time in another unit.
-_NANOSECONDS_NAME = re.compile(r"\d{16,}", re.ASCII)
-_NUMBERED_NAME = re.compile(r"(?P<series>.*?)(?P<number>\d+)", re.ASCII | re.DOTALL)
-_LARGEST_NANOSECONDS = 2**63 - 1
 
 #: What shows, all together, that a folder is in the layout of a data set that has a reader of its own.
 _OTHER_LAYOUTS = (
@@ -63,8 +58,9 @@ class ImageFolderSequence(RecordedSequence):
     """A folder with ``calibration.txt``, and images in it or in its subfolder ``images`` or ``rgb``.
 
     Images are taken in the order of the numbers in their names (``2.png`` before ``10.png``). Their times are
-    those of ``times.txt``; else their names, if all are numbers of 16 digits and more, as nanoseconds; else
-    nominal. Optional beside them: ``depth/`` (16-bit PNG files of the same names), ``labels/`` and
+    those of ``times.txt``; else their names, if all are decimal seconds (``1305031102.175304``), numbers of
+    16 digits (microseconds) or of 18 or 19 (nanoseconds); else nominal, by the number that changes from name
+    to name. Optional beside them: ``depth/`` (16-bit PNG files of the same names), ``labels/`` and
     ``groundtruth.txt`` as in the TUM layout.
     """
 
@@ -163,7 +159,7 @@ def _images_in(folder: Path, suffixes: tuple[str, ...] = _IMAGE_SUFFIXES) -> lis
     Raises:
         DataFileError: Two of them have one place in the order.
     """
-    images: dict[tuple[str | int, ...], Path] = {}
+    images: dict[tuple[str | int | Decimal, ...], Path] = {}
     for file in (folder / name for name in sorted(_names_of_images(folder, suffixes))):
         first = images.setdefault(natural_order(file.stem), file)
         if first is not file:
@@ -171,12 +167,6 @@ def _images_in(folder: Path, suffixes: tuple[str, ...] = _IMAGE_SUFFIXES) -> lis
                 folder, f"{first.name} and {file.name} have the same place in the order; keep one of them"
             )
     return [images[place] for place in sorted(images)]
-
-
-def natural_order(stem: str) -> tuple[str | int, ...]:
-    """Text and numbers of a name in turn, text first, so that names compare as people read them."""
-    parts = re.split(r"(\d+)", stem, flags=re.ASCII)
-    return tuple(int(part) if position % 2 else part for position, part in enumerate(parts))
 
 
 def _find_images(path: Path) -> tuple[tuple[Path, ...], tuple[LeftOut, ...]]:
@@ -199,16 +189,12 @@ def _times(path: Path, files: tuple[Path, ...], parameters: NumberedParameters) 
     if (path / TIMES_FILE).exists():
         _forbid_rate(path, parameters, f"the times are in {TIMES_FILE}")
         return _Times(_read_times(path / TIMES_FILE, len(files)))
-    stems = [file.stem for file in files]
-    if all(_NANOSECONDS_NAME.fullmatch(stem) for stem in stems):
+    named = times_in_names(files)
+    if named is not None:
         _forbid_rate(path, parameters, "the names of the images are their times")
-        if int(stems[-1]) > _LARGEST_NANOSECONDS:
-            raise DataFileError(files[-1], "the name is no time stamp in nanoseconds, it is too large")
-        return _Times(
-            np.array([int(stem) for stem in stems], dtype=np.int64),
-            notes=("Names of images were taken as time stamps in nanoseconds.",),
-        )
-    places, left_out = _places(stems)
+        timestamps_ns, unit = named
+        return _Times(timestamps_ns, notes=(f"Names of images were taken as time stamps in {unit}.",))
+    places, left_out = places_in_series(files)
     return _Times(
         nominal_timestamps_ns(places, parameters.rate_hz),
         left_out,
@@ -239,26 +225,6 @@ def _read_times(path: Path, images: int) -> NDArray[np.int64]:
             path, f"has {len(times)} time stamps, and there are {images} images; one line for every image"
         )
     return np.array(times, dtype=np.int64)
-
-
-def _places(stems: list[str]) -> tuple[NDArray[np.int64], tuple[LeftOut, ...]]:
-    """Places of images in their series. One that is missing leaves a gap where names are plainly numbered.
-
-    The step of the series is the least difference between two numbers: of ``0005``, ``0010`` and ``0020`` the
-    third is missing.
-    """
-    plain = np.arange(len(stems), dtype=np.int64)
-    numbered = [match for stem in stems if (match := _NUMBERED_NAME.fullmatch(stem))]
-    if len(numbered) < max(2, len(stems)) or len({match["series"] for match in numbered}) > 1:
-        return plain, ()
-    numbers = [int(match["number"]) for match in numbered]
-    step = min(after - before for before, after in pairwise(numbers))
-    offsets = [number - numbers[0] for number in numbers]
-    expected = offsets[-1] // step + 1
-    if expected > LARGEST_NUMBER or any(offset % step for offset in offsets):
-        return plain, ()
-    missing = LeftOut("numbers in the names", "no image has them", expected - len(stems), expected)
-    return np.array([offset // step for offset in offsets], dtype=np.int64), (missing,)
 
 
 def _pair_with_depth(

@@ -1,16 +1,22 @@
 """Images of a sequence, decoded with every way in which a file can be wrong made a clear error."""
 
+import io
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
+from PIL import Image
 
 from sequences.errors import DataFileError
+
+#: How pixels leave: three channels of 8 bits in one of two orders, or as they are stored.
+Channels = Literal["rgb", "bgr", "stored"]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8"
@@ -22,7 +28,7 @@ class EncodedImage:
     """An image before it is decoded.
 
     Attributes:
-        content: PNG, JPEG or any other format that OpenCV decodes.
+        content: PNG, JPEG or another format that both OpenCV and Pillow know (BMP, TIFF, WebP, PNM).
         origin: The file it is, or is part of, for messages.
         frame: Index of its frame, for messages.
         kind: ``colour``, ``depth`` or ``label``, for messages.
@@ -42,7 +48,7 @@ def read_rgb(path: Path, frame: int, size: tuple[int, int]) -> NDArray[np.uint8]
     """Read a colour image.
 
     Args:
-        path: PNG, JPEG or any other format that OpenCV decodes.
+        path: PNG, JPEG or another format that both OpenCV and Pillow know (BMP, TIFF, WebP, PNM).
         frame: Index of the frame, for messages.
         size: Width and height that the calibration states, pixels.
 
@@ -91,9 +97,8 @@ def read_labels(path: Path, frame: int, size: tuple[int, int]) -> NDArray[np.uin
         DataFileError: The file is missing, truncated, not of one 8-bit channel or of another size.
     """
     image = read_encoded(path, frame, "label")
-    labels = decode(image, cv2.IMREAD_UNCHANGED)
+    labels = decode(image, size, "stored")
     require_one_channel(image, labels, np.dtype(np.uint8))
-    require_size(image, labels, size)
     return labels.astype(np.uint8, copy=False)
 
 
@@ -122,24 +127,21 @@ def decode_rgb(image: EncodedImage, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Decode a colour image to uint8 [H, W, 3], RGB; a grey one gets three equal channels.
 
     Raises:
-        DataFileError: It is truncated, no image or of another size.
+        DataFileError: It is damaged, no image or of another size.
     """
-    decoded = decode(image, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    require_size(image, decoded, size)
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return decode(image, size, "rgb").astype(np.uint8, copy=False)
 
 
 def decode_depth(
     image: EncodedImage, size: tuple[int, int], depth_scale: float, unknown: tuple[int, ...] = ()
 ) -> NDArray[np.float32]:
     """Decode a depth image of 16-bit integers to metres; as :func:`read_depth`."""
-    decoded = decode(image, cv2.IMREAD_UNCHANGED)
+    decoded = decode(image, size, "stored")
     if decoded.dtype == np.uint8:
         raise image.error(
             "has 8 bits per pixel, too few for distances; export it as a 16-bit PNG of one channel"
         )
     require_one_channel(image, decoded, np.dtype(np.uint16))
-    require_size(image, decoded, size)
     return depth_in_metres(decoded, depth_scale, unknown)
 
 
@@ -153,56 +155,106 @@ def depth_in_metres(
     return depth
 
 
-def decode(image: EncodedImage, flags: int) -> NDArray[Any]:
-    """Decode an image with OpenCV, looking for damage first.
+def decode(image: EncodedImage, size: tuple[int, int], channels: Channels) -> NDArray[Any]:
+    """Decode an image, looking at its size and for damage first.
+
+    The size is that of the header: a file of some kilobytes can state a size that would fill the memory.
+
+    Args:
+        image: The image.
+        size: Width and height that it must have, pixels.
+        channels: How pixels leave; whatever orientation a camera wrote beside them is ignored.
+
+    Returns:
+        [H, W], or [H, W, C] for several channels. What is stored leaves blue first, then alpha.
 
     Raises:
-        DataFileError: It is empty, truncated, damaged or no image.
+        DataFileError: It is empty, truncated, damaged, no image or of another size.
     """
-    damage = _damage(image.content)
-    if damage is not None:
-        raise image.error(f"is {damage}; download or export the file again")
+    if not image.content:
+        raise image.error("is empty; download or export the file again")
+    if image.content.startswith(_JPEG_SIGNATURE):
+        return _decode_jpeg(image, size, channels)
+    is_png = image.content.startswith(_PNG_SIGNATURE)
+    require_size(image, _png_size(image) if is_png else _size_by_pillow(image), size)
+    return _decode_by_opencv(image, channels)
+
+
+def _decode_jpeg(image: EncodedImage, size: tuple[int, int], channels: Channels) -> NDArray[Any]:
+    """Decode a JPEG. Whatever libjpeg merely warns of is an error: it has made up pixels then."""
+    try:
+        height, width, stored, _ = simplejpeg.decode_jpeg_header(image.content)
+        require_size(image, (width, height), size)
+        if channels != "stored":
+            return simplejpeg.decode_jpeg(image.content, channels.upper())
+        decoded = simplejpeg.decode_jpeg(image.content, "GRAY" if stored == "Gray" else "BGR")
+        return decoded[..., 0] if stored == "Gray" else decoded
+    except KeyError:  # a subsampling that the library has no name for
+        return _decode_rare_jpeg(image, size, channels)
+    except ValueError as error:
+        if "subsampling level" in str(error):
+            return _decode_rare_jpeg(image, size, channels)
+        raise image.error(f"is truncated or damaged ({error}); download or export the file again") from error
+
+
+def _decode_rare_jpeg(image: EncodedImage, size: tuple[int, int], channels: Channels) -> NDArray[Any]:
+    """Decode a JPEG that simplejpeg does not take: CMYK as printers use it, channels of unusual sizes."""
+    require_size(image, _size_by_pillow(image), size)
+    if _JPEG_END not in image.content[-1024:]:
+        raise image.error("is truncated or damaged (it has no end); download or export the file again")
+    return _decode_by_opencv(image, channels)
+
+
+def _decode_by_opencv(image: EncodedImage, channels: Channels) -> NDArray[Any]:
+    as_colour = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_UNCHANGED if channels == "stored" else as_colour
     try:
         decoded = cv2.imdecode(np.frombuffer(image.content, np.uint8), flags)
     except cv2.error:
         decoded = None
     if decoded is None:
         raise image.error("cannot be decoded; download or export the file again")
-    return decoded
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB) if channels == "rgb" else decoded
 
 
-def _damage(content: bytes) -> str | None:
-    """What is wrong with an encoded image before it is decoded.
+def _size_by_pillow(image: EncodedImage) -> tuple[int, int]:
+    """Width and height by the header of a file of any format."""
+    try:
+        with Image.open(io.BytesIO(image.content)) as opened:
+            return opened.size
+    except Image.DecompressionBombError as error:
+        raise image.error(f"is far too large ({error})") from error
+    # The reader of PNM raises ValueError.
+    except (OSError, ValueError) as error:
+        raise image.error("cannot be decoded; download or export the file again") from error
 
-    Decoders differ in how much of a broken file they silently fill with zeros, so PNG chunks and the end of
-    JPEG data are looked at here.
+
+def _png_size(image: EncodedImage) -> tuple[int, int]:
+    """Width and height, after all chunks up to IEND were held against their checksums.
+
+    Decoders differ in how much of a broken file they silently fill with zeros. The chunks are those of the
+    PNG specification, section 5.
+
+    Raises:
+        DataFileError: The file ends before its last chunk, or a checksum is wrong.
     """
-    if not content:
-        return "empty"
-    if content.startswith(_PNG_SIGNATURE):
-        return _png_damage(content)
-    if content.startswith(_JPEG_SIGNATURE) and _JPEG_END not in content[-1024:]:
-        return "truncated"
-    return None
-
-
-def _png_damage(content: bytes) -> str | None:
-    """Follow the chunks to IEND and compare their checksums (PNG specification, section 5)."""
-    position = len(_PNG_SIGNATURE)
+    content, position = image.content, len(_PNG_SIGNATURE)
     while True:
         header = content[position : position + 8]
-        if len(header) < 8:
-            return "truncated"
-        length, kind = struct.unpack(">I4s", header)
+        length, kind = struct.unpack(">I4s", header) if len(header) == 8 else (0, b"")
         end = position + 8 + length
         stored_checksum = content[end : end + 4]
         if len(stored_checksum) < 4:
-            return "truncated"
+            raise image.error("is truncated; download or export the file again")
         if zlib.crc32(content[position + 4 : end]) != int.from_bytes(stored_checksum, "big"):
-            return "damaged (a checksum inside it is wrong)"
+            raise image.error("is damaged (a checksum inside it is wrong); download or export the file again")
         if kind == b"IEND":
-            return None
+            break
         position = end + 4
+    if len(content) < 24 or content[12:16] != b"IHDR":
+        raise image.error("has no size in it; download or export the file again")
+    width, height = struct.unpack_from(">2I", content, 16)
+    return width, height
 
 
 def require_one_channel(image: EncodedImage, decoded: NDArray[Any], dtype: np.dtype[Any]) -> None:
@@ -219,15 +271,14 @@ def require_one_channel(image: EncodedImage, decoded: NDArray[Any], dtype: np.dt
         )
 
 
-def require_size(image: EncodedImage, decoded: NDArray[Any], size: tuple[int, int]) -> None:
-    """Check the size of a decoded image.
+def require_size(image: EncodedImage, found: tuple[int, int], size: tuple[int, int]) -> None:
+    """Compare the width and height of an image.
 
     Raises:
-        DataFileError: It is another than the calibration's.
+        DataFileError: They are other than the calibration's.
     """
-    height, width = decoded.shape[:2]
-    if (width, height) != size:
+    if found != size:
         raise image.error(
-            f"is {width}×{height}, the calibration says {size[0]}×{size[1]}; "
+            f"is {found[0]}×{found[1]}, the calibration says {size[0]}×{size[1]}; "
             "correct the calibration or use images of one size"
         )

@@ -11,7 +11,6 @@ from pathlib import Path
 from tokenize import TokenError
 from typing import ClassVar, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -34,19 +33,6 @@ from sequences.text_table import Row, read_rows
 
 _POSE_COLUMNS = "tx ty tz qx qy qz qw"
 _NPY_SIGNATURE = b"\x93NUMPY"
-# What NumPy raises depends on which byte is damaged: the header is Python source to it.
-_ERRORS_OF_NUMPY = (
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-    SyntaxError,
-    TokenError,
-)
-#: Takes our camera axes (x right, y down, z forward) to the published ones (x forward, y right, z down).
 
 
 @dataclass(frozen=True)
@@ -230,8 +216,8 @@ class _TartanAirFrames:
         if not self.depth:
             return FrameImages(rgb)
         encoded = read_encoded(self.depth[index], index, "depth")
-        depth = _metres_of_array(encoded) if encoded.origin.suffix == ".npy" else _metres_of_png(encoded)
-        require_size(encoded, depth, self.size)
+        is_array = encoded.origin.suffix == ".npy"
+        depth = _metres_of_array(encoded, self.size) if is_array else _metres_of_png(encoded, self.size)
         # Written so that NaN is unknown, too.
         return FrameImages(rgb, np.where((depth > 0) & (depth <= self.largest_depth_m), depth, np.float32(0)))
 
@@ -311,7 +297,7 @@ def _notes(
     return tuple(notes)
 
 
-def _metres_of_array(encoded: EncodedImage) -> NDArray[np.float32]:
+def _metres_of_array(encoded: EncodedImage, size: tuple[int, int]) -> NDArray[np.float32]:
     """Depth of the first release: an array of floating point numbers in NumPy's own format."""
     if not encoded.content.startswith(_NPY_SIGNATURE):
         raise encoded.error("is no NumPy array; download the file again")
@@ -334,12 +320,14 @@ def _metres_of_array(encoded: EncodedImage) -> NDArray[np.float32]:
         raise encoded.error(
             f"has {depth.ndim} dimensions of {depth.dtype}, expected two of floating point numbers, metres"
         )
+    height, width = depth.shape
+    require_size(encoded, (width, height), size)
     return depth.astype(np.float32)
 
 
-def _metres_of_png(encoded: EncodedImage) -> NDArray[np.float32]:
+def _metres_of_png(encoded: EncodedImage, size: tuple[int, int]) -> NDArray[np.float32]:
     """Depth of the second release: the four bytes of a float32 as the four channels of an image."""
-    decoded = decode(encoded, cv2.IMREAD_UNCHANGED)
+    decoded = decode(encoded, size, "stored")
     if decoded.ndim != 3 or decoded.shape[2] != 4 or decoded.dtype != np.uint8:
         channels = 1 if decoded.ndim == 2 else decoded.shape[2]
         raise encoded.error(

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -131,16 +131,31 @@ def _tell_outcome(
 ) -> None:
     """Folders of what is there to standard output; what can be done with it, and what failed, beside it."""
     usable: list[str] = []
+    catalogued = {(entry.dataset, entry.name) for found in list_sets() for entry in found.entries}
     for item, report in zip(wanted, reports, strict=True):
         if report.there:
-            say(ERRORS, f"there already: {', '.join(report.there)}")
-        for name in dict.fromkeys([*report.there, *report.new]):
-            say(OUTPUT, str(target / item.dataset.sequence_directory(name)))
-            usable.append(name)
+            say(ERRORS, f"there already: {', '.join(_with_unusual_place(item, report, target))}")
+        for name, path in [*report.there.items(), *report.new.items()]:
+            say(OUTPUT, str(path))
+            usable.append(name if (item.dataset.name, name) in catalogued else str(path.absolute()))
     for report in reports:
         for failure in report.failures:
             say(ERRORS, f"error: {failure}")
     if usable:
         if is_elsewhere:
             say(ERRORS, f"first: export {DATA_DIRECTORY_VARIABLE}={shlex.quote(str(target.absolute()))}")
-        say(ERRORS, f"run with: harness run --seqs {','.join(usable)} --perception NAME --backends NAME")
+        say(ERRORS, f"run with: harness run {_seqs_options(usable)} --perception NAME --backends NAME")
+
+
+def _with_unusual_place(item: Wanted, report: DownloadReport, target: Path) -> Iterator[str]:
+    """Names of what was there before, each with its place where it is not the one it would come to."""
+    for name, path in report.there.items():
+        is_usual = path == target / item.dataset.sequence_directory(name)
+        yield name if is_usual else f"{name} (in {path})"
+
+
+def _seqs_options(usable: Sequence[str]) -> str:
+    """Options of ``harness run`` for names and paths; a comma in a path separates nothing if it is alone."""
+    alone = [name for name in usable if "," in name]
+    together = ",".join(name for name in usable if name not in alone)
+    return " ".join(f"--seqs {shlex.quote(value)}" for value in [together, *alone] if value)

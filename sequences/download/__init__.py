@@ -4,7 +4,6 @@ from sequences.download.dataset_download import (
     WORK_FOLDER,
     DownloadReport,
     download,
-    missing_sequences,
 )
 from sequences.download.errors import DownloadError
 from sequences.download.options import DownloadOptions, Patience, Progress
@@ -17,5 +16,4 @@ __all__ = [
     "Patience",
     "Progress",
     "download",
-    "missing_sequences",
 ]

@@ -1,6 +1,6 @@
 """Downloads sequences of a data set: fetch, check, unpack, one archive after the other."""
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from sequences.download.checksum import WrongChecksumError, checksums, compare
 from sequences.download.disk_space import require_space
 from sequences.download.errors import BadArchiveError, DownloadError, ServerError, cannot_write
 from sequences.download.fetching import fetch
+from sequences.download.local_sequences import LocalSequences
 from sequences.download.locking import locked
 from sequences.download.options import DownloadOptions, Progress
 from sequences.download.receipt import Receipt, read_receipt, write_receipt
@@ -28,23 +29,14 @@ class DownloadReport:
     """What became of the sequences that were asked for.
 
     Attributes:
-        there: Those that were there before.
+        there: Those that were there before, by name: where, which need not be the place they would come to.
         new: Those that are there now, and others that came in the same archives.
-        failures: Why archives could not be had, one sentence each.
+        failures: Why archives could not be had or unpacked, one sentence each.
     """
 
-    there: tuple[str, ...]
-    new: tuple[str, ...]
+    there: Mapping[str, Path]
+    new: Mapping[str, Path]
     failures: tuple[str, ...]
-
-
-def missing_sequences(dataset: Dataset, data_directory: Path) -> tuple[str, ...]:
-    """The sequences that can be downloaded and are not there."""
-    return tuple(
-        name
-        for name in dataset.sequences
-        if not os.path.lexists(data_directory / dataset.sequence_directory(name))
-    )
 
 
 def download(
@@ -56,7 +48,9 @@ def download(
 ) -> DownloadReport:
     """Get sequences of a data set. What is there is left as it is; an archive is fetched once.
 
-    An archive that cannot be had does not keep the others from coming.
+    There is what a reader recognises, wherever it lies below ``data_directory``. Anything else that lies
+    where a sequence belongs is in the way: that is said, and the sequence does not come. Neither this nor an
+    archive that cannot be had keeps the others from coming.
 
     Args:
         dataset: One with ``downloads``.
@@ -67,42 +61,40 @@ def download(
 
     Raises:
         DownloadError: A checksum was given and several archives are needed.
+        SequenceError: A reader that the catalogue names cannot be loaded.
     """
     options = options or DownloadOptions()
-    missing = missing_sequences(dataset, data_directory)
+    local = LocalSequences(dataset, data_directory)
+    there = {name: path for name in sequences if (path := local.recording(name)) is not None}
+    wanted = [name for name in sequences if name not in there]
+    failures = [words for name in wanted if (words := local.obstacle(name)) is not None]
     archives = [
         archive
         for archive in dataset.downloads
-        if any(name in missing and name in sequences for name in archive.sequences)
+        if any(name in wanted and local.is_missing(name) for name in archive.sequences)
     ]
     if options.sha256 is not None and len(archives) > 1:
         raise DownloadError(
             f"--sha256 belongs to one archive, and {len(archives)} are needed: "
             f"{', '.join(archive.name for archive in archives)}; ask for the sequences of one"
         )
-    failures = []
+    missing = [name for archive in archives for name in archive.sequences if local.is_missing(name)]
     for archive in archives:
         try:
-            _get(dataset, archive, data_directory, progress, options)
+            _get(local, archive, progress, options)
         except SequenceError as error:
             failures.append(str(error))
-    still_missing = missing_sequences(dataset, data_directory)
-    return DownloadReport(
-        there=tuple(name for name in sequences if name not in missing),
-        new=tuple(name for name in missing if name not in still_missing),
-        failures=tuple(failures),
-    )
+    new = {name: local.place(name) for name in missing if local.is_in_its_place(name)}
+    return DownloadReport(there, new, tuple(failures))
 
 
-def _get(
-    dataset: Dataset, archive: Archive, data_directory: Path, progress: Progress, options: DownloadOptions
-) -> None:
+def _get(local: LocalSequences, archive: Archive, progress: Progress, options: DownloadOptions) -> None:
     """Fetch an archive, check it and unpack it.
 
     Raises:
         SequenceError: Something of it failed.
     """
-    base = data_directory / dataset.folder
+    base = local.folder
     work = base / WORK_FOLDER
     try:
         work.mkdir(parents=True, exist_ok=True)
@@ -110,23 +102,19 @@ def _get(
         raise cannot_write(work, error) from error
     waiting = f"another process downloads {archive.name}; waiting for it"
     with locked(work / f"{archive.name}.lock", lambda: options.tell(waiting)):
-        missing = _missing_of(dataset, archive, data_directory)
+        missing = tuple(name for name in archive.sequences if local.is_missing(name))
         if not missing:
             return
         file = work / archive.name
         try:
-            _fetch(dataset, archive, file, progress, options)
+            _fetch(local.dataset, archive, file, progress, options)
             receipt = _check(archive, file, progress, options)
-            unpack(archive, file, base, missing, progress)
+            not_again = {local.place(name).name for name in archive.sequences if name not in missing}
+            unpack(archive, file, base, missing, progress, not_again)
         except (BadArchiveError, WrongChecksumError):
             file.unlink(missing_ok=True)
             raise
-        absent = _missing_of(dataset, archive, data_directory)
-        if absent:
-            raise DownloadError(
-                f"{archive.name} was unpacked and brought no {', '.join(absent)}; it is laid out in another "
-                f"way than expected, look into {base}. The archive is kept: {file}"
-            )
+        _require_recordings(local, archive, file, missing)
         # Only now: what turns out to be damaged is not what the next download is compared with.
         write_receipt(_receipt_place(file), receipt)
         if options.keep_archives:
@@ -135,9 +123,16 @@ def _get(
             file.unlink(missing_ok=True)
 
 
-def _missing_of(dataset: Dataset, archive: Archive, data_directory: Path) -> tuple[str, ...]:
-    missing = missing_sequences(dataset, data_directory)
-    return tuple(name for name in archive.sequences if name in missing)
+def _require_recordings(
+    local: LocalSequences, archive: Archive, file: Path, sequences: tuple[str, ...]
+) -> None:
+    absent = [name for name in sequences if not local.is_in_its_place(name)]
+    if absent:
+        raise DownloadError(
+            f"{archive.name} was unpacked and brought no recording {', '.join(absent)} that a reader "
+            f"recognises; it is laid out in another way than expected, look into {local.folder}. "
+            f"The archive is kept: {file}"
+        )
 
 
 def _fetch(

@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 from urllib.parse import urlsplit
 
-from sequences.download.errors import ServerError, cannot_write
+from sequences.download.errors import DownloadError, ServerError, cannot_write
 from sequences.download.options import Patience, Progress
 from sequences.download.partial_file import PartialFile, Whole
 
 _CHUNK_BYTES = 1 << 18
+#: How much is taken between two looks for room where nobody says how much there is.
+_STEP_BYTES = 16 << 20
 _AGENT = "slam-harness (downloads data sets)"
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+#: No file is larger than what 18 digits say, and Python makes no number of thousands of them.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 #: Answers that another try may change.
 _PASSING_TROUBLE = (408, 425, 429, 500, 502, 503, 504)
 
@@ -45,7 +49,8 @@ def fetch(
         target: Where it shall be.
         progress: Told how far it has come.
         room_for: Called with the number of bytes that are still to come before they do; raises when there is
-            no room for them.
+            no room for them. Where neither the server nor anybody else says how many, it is called again and
+            again, with those that are taken until the next time.
         patience: How long to try.
         published_bytes: Its size, None when it is not known.
 
@@ -69,6 +74,11 @@ def fetch(
                     f"What has come ({part.size()} bytes) is kept; try again later to go on from there"
                 ) from problem
             patience.before_try(failures)
+        except DownloadError:
+            known = part.whole()
+            if known is not None and not known.can_go_on:
+                part.discard()  # of no use to anybody, and perhaps what fills the disk
+            raise
     part.finish()
 
 
@@ -82,7 +92,7 @@ def _receive(
 ) -> None:
     """Take what one connection brings; returns when the file is whole."""
     known, have = part.whole(), part.size()
-    if known is None or known.url != url or (known.validator is None and known.bytes is None):
+    if known is None or known.url != url or not known.can_go_on:
         known, have = None, 0
     if known is not None and have == known.bytes:
         return
@@ -94,12 +104,7 @@ def _receive(
         part.discard()
         raise _BrokenOff("the server's file is shorter than what has come of it") from nothing
     with answer:
-        whole = _whole(url, answer)
-        if published_bytes is not None and whole.bytes not in (None, published_bytes):
-            raise ServerError(
-                f"{url}: the server offers {whole.bytes} bytes, published are {published_bytes}; "
-                "it is another file, perhaps a newer one"
-            )
+        whole = _whole(url, answer, published_bytes)
         start = _start(answer)
         if start and (known is None or start != have or not whole.is_same(known)):
             part.discard()
@@ -107,9 +112,7 @@ def _receive(
         if not start:
             part.begin(whole)
         total = known.bytes if start and known is not None and whole.bytes is None else whole.bytes
-        if total is not None:
-            room_for(total - start)
-        _store(answer, part, start, total or 0, progress)
+        _store(answer, part, start, total, progress, room_for)
     _check_length(part, total)
 
 
@@ -123,7 +126,15 @@ def _check_length(part: PartialFile, total: int | None) -> None:
     raise _BrokenOff(f"the connection ended after {size} of {total} bytes")
 
 
-def _store(answer: Any, part: PartialFile, start: int, total: int, progress: Progress) -> None:
+def _store(
+    answer: Any,
+    part: PartialFile,
+    start: int,
+    total: int | None,
+    progress: Progress,
+    room_for: Callable[[int], None],
+) -> None:
+    """Write what comes, up to ``total`` or, where that is not known, to the end of the answer."""
     task = f"downloading {part.target.name}"
     try:
         file = part.path.open("r+b")
@@ -131,25 +142,31 @@ def _store(answer: Any, part: PartialFile, start: int, total: int, progress: Pro
         raise cannot_write(part.path, error) from error
     with file:
         file.seek(start)
-        done = start
-        progress(task, done, total)
+        done = room_until = start
+        progress(task, done, total or 0)
         # Whatever is sent beyond what was announced is not looked at.
-        while chunk := _read(answer, min(_CHUNK_BYTES, total - done) if total else _CHUNK_BYTES):
+        while total is None or done < total:
+            if done == room_until:
+                room_until = total if total is not None else done + _STEP_BYTES
+                room_for(room_until - done)
+            chunk = _read(answer, min(_CHUNK_BYTES, room_until - done))
+            if not chunk:
+                break
             try:
                 file.write(chunk)
                 file.flush()
             except OSError as error:
                 raise cannot_write(part.path, error) from error
             done += len(chunk)
-            progress(task, done, total)
+            progress(task, done, total or 0)
 
 
 def _read(answer: Any, at_most: int) -> bytes:
     try:
         # What has come already is taken at once, and is not lost when the connection breaks off.
-        return answer.read1(at_most) if at_most else b""
+        return answer.read1(at_most)
     except (http.client.HTTPException, OSError) as error:
-        raise _BrokenOff(f"the connection broke off: {error or type(error).__name__}") from error
+        raise _BrokenOff(f"the connection broke off: {str(error) or type(error).__name__}") from error
 
 
 class _NothingMore(Exception):  # noqa: N818 - an answer, not an error
@@ -194,7 +211,7 @@ def _open(url: str, start: int, known: Whole | None, silence_seconds: float) -> 
     except urllib.error.URLError as error:
         _unreachable(url, error)
     except (http.client.HTTPException, OSError) as error:
-        raise _BrokenOff(f"the server did not answer: {error or type(error).__name__}") from error
+        raise _BrokenOff(f"the server did not answer: {str(error) or type(error).__name__}") from error
 
 
 def _refused(url: str, error: urllib.error.HTTPError) -> NoReturn:
@@ -239,11 +256,11 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _whole(url: str, answer: Any) -> Whole:
-    """What an answer says of the file.
+def _whole(url: str, answer: Any, published_bytes: int | None) -> Whole:
+    """What an answer says of the file; its published size where the answer says none.
 
     Raises:
-        ServerError: It is a page for people.
+        ServerError: It is a page for people, or a file of another size than was published.
     """
     headers = answer.headers
     if headers.get_content_type() == "text/html":
@@ -252,6 +269,12 @@ def _whole(url: str, answer: Any) -> Whole:
             "says"
         )
     size = _range(headers)[1] if answer.status == 206 else _number(headers.get("Content-Length"))
+    if published_bytes is not None and size not in (None, published_bytes):
+        raise ServerError(
+            f"{url}: the server offers {size} bytes, published are {published_bytes}; "
+            "it is another file, perhaps a newer one"
+        )
+    size = published_bytes if size is None else size
     return Whole(url, size, headers.get("ETag"), headers.get("Last-Modified"))
 
 
@@ -272,4 +295,4 @@ def _range(headers: email.message.Message) -> tuple[int | None, int | None]:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.strip().isdecimal() else None
+    return int(text) if text is not None and _NUMBER.fullmatch(text.strip()) else None

@@ -14,7 +14,7 @@ class Whole:
 
     Attributes:
         url: Where it is.
-        bytes: Its size, None when the server does not say.
+        bytes: Its size, as the server says or as it was published; None when nobody says.
         etag: Its entity tag, None without one.
         last_modified: When it was changed, as the server writes it; None when it does not.
     """
@@ -30,6 +30,11 @@ class Whole:
         if self.etag is not None and not self.etag.startswith("W/"):
             return self.etag
         return self.last_modified
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it can be told that what comes later is of the same file."""
+        return self.validator is not None or self.bytes is not None
 
     def is_same(self, other: "Whole") -> bool:
         """Whether two answers speak of the same file, as far as both say anything."""

@@ -1,15 +1,18 @@
 """Compressed tar archives: what is in them, and getting it out."""
 
+import gzip
 import tarfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import cast
 
-from sequences.download.errors import BadArchiveError
+from sequences.download.errors import BadArchiveError, damage_is_told
 from sequences.download.member_names import Contents, Inspection
 
 _CHUNK_BYTES = 1 << 20
+#: tarfile reads contents in small pieces, but extended headers in one, however large they say that they are.
+_LARGEST_HEADER_BYTES = 16 << 20
 
 
 def inspect_tar(path: Path) -> Contents:
@@ -19,10 +22,10 @@ def inspect_tar(path: Path) -> Contents:
         BadArchiveError: It is damaged, or holds what must not be unpacked.
     """
     inspection = Inspection(path)
-    with _opened(path) as archive:
+    with _opened(path) as (archive, stream):
         for member in archive:
             _look_at(member, inspection)
-        _read_to_the_end(archive, inspection)
+        _read_to_the_end(stream, inspection)
     return inspection.contents()
 
 
@@ -41,7 +44,7 @@ def unpack_tar(
         BadArchiveError: It is damaged.
         OSError: The disk refuses.
     """
-    with _opened(path) as archive:
+    with _opened(path) as (archive, _):
         for member in archive:
             parts = PurePosixPath(member.name).parts
             if not parts or not wanted(parts[0]):
@@ -56,6 +59,7 @@ def _look_at(member: tarfile.TarInfo, inspection: Inspection) -> None:
         inspection.folder(member.name)
     elif member.isreg():
         inspection.file(member.name, member.size)
+        _look_at_pieces(member, inspection)
     elif member.issym():
         inspection.symbolic_link(member.name, member.linkname)
     elif member.islnk():
@@ -64,30 +68,40 @@ def _look_at(member: tarfile.TarInfo, inspection: Inspection) -> None:
         raise inspection.refused(member.name, "is a device or a pipe")
 
 
-def _read_to_the_end(archive: tarfile.TarFile, inspection: Inspection) -> None:
+def _look_at_pieces(member: tarfile.TarInfo, inspection: Inspection) -> None:
+    """A file with holes is stored in pieces; those may not write more than the file is said to have."""
+    # (start, size) of every piece; the stubs have another type for it.
+    pieces = cast(Iterable[tuple[int, int]] | None, member.sparse)
+    end = 0
+    for start, size in pieces or ():
+        if start < end or size < 0 or start + size > member.size:
+            raise inspection.refused(member.name, "has pieces that lie outside of it or on each other")
+        end = start + size
+
+
+def _read_to_the_end(stream: gzip.GzipFile, inspection: Inspection) -> None:
     """Read what lies behind the last member, so that the checksum at the end of the file is compared."""
-    assert archive.fileobj is not None
     left = inspection.limit_bytes
-    while chunk := archive.fileobj.read(_CHUNK_BYTES):
+    while chunk := stream.read(_CHUNK_BYTES):
         left -= len(chunk)
         if left < 0:
             raise BadArchiveError(inspection.archive, "has far more behind its last member than in it")
 
 
+class _ModestGzipFile(gzip.GzipFile):
+    """Never reads more at once than a header may have, so that none fills the memory."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _LARGEST_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size)
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[tarfile.TarFile]:
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            yield archive
-    except tarfile.FilterError as error:
-        raise BadArchiveError(path, f"must not be unpacked: {error}") from error
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise _damaged(path, error) from error
-    except OSError as error:
-        if error.errno is None:  # gzip's own, not the disk's
-            raise _damaged(path, error) from error
-        raise
-
-
-def _damaged(path: Path, error: Exception) -> BadArchiveError:
-    return BadArchiveError(path, f"is damaged or no archive: {error or type(error).__name__}")
+def _opened(path: Path) -> Iterator[tuple[tarfile.TarFile, gzip.GzipFile]]:
+    with (
+        damage_is_told(path),
+        _ModestGzipFile(path, "rb") as stream,
+        tarfile.open(fileobj=stream, mode="r:") as archive,
+    ):
+        yield archive, stream

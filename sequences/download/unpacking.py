@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,14 @@ from sequences.download.zip_archive import file_sizes, inspect_zip, unpack_one, 
 _NOT_DATA = "__MACOSX"
 
 
-def unpack(archive: Archive, file: Path, base: Path, sequences: tuple[str, ...], progress: Progress) -> None:
+def unpack(
+    archive: Archive,
+    file: Path,
+    base: Path,
+    sequences: tuple[str, ...],
+    progress: Progress,
+    not_again: Collection[str] = (),
+) -> None:
     """Unpack an archive into the folder of its data set.
 
     Everything is written to a folder beside ``file`` first and given its name when all of it is there. What
@@ -30,6 +37,7 @@ def unpack(archive: Archive, file: Path, base: Path, sequences: tuple[str, ...],
         base: Folder of the data set.
         sequences: Those of its sequences that are not there, for archives of archives.
         progress: Told how far it has come, in bytes.
+        not_again: Names in ``base`` that are not made even when they are not there, of what lies elsewhere.
 
     Raises:
         BadArchiveError: The archive is damaged, or holds what must not be unpacked.
@@ -51,9 +59,10 @@ def unpack(archive: Archive, file: Path, base: Path, sequences: tuple[str, ...],
             if archive.top_folder not in contents.top:
                 raise _laid_out_otherwise(file, f"folder '{archive.top_folder}' at its top", contents.top)
             _unpack_into(scratch / "all", file, contents, progress)
-            _place((scratch / "all" / archive.top_folder).iterdir(), base)
+            top = scratch / "all" / archive.top_folder
+            _place((entry for entry in top.iterdir() if entry.name not in not_again), base)
         else:
-            there = {name for name in contents.top if os.path.lexists(base / name)}
+            there = {name for name in contents.top if name in not_again or os.path.lexists(base / name)}
             _unpack_into(scratch / "all", file, contents, progress, there)
             _place((scratch / "all").iterdir(), base)
 

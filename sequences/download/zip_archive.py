@@ -2,12 +2,11 @@
 
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from sequences.download.errors import BadArchiveError
+from sequences.download.errors import damage_is_told
 from sequences.download.member_names import Contents, Inspection
 
 _CHUNK_BYTES = 1 << 20
@@ -108,8 +107,5 @@ def _copy(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
-        raise BadArchiveError(path, f"is damaged or no archive: {error or type(error).__name__}") from error
+    with damage_is_told(path), zipfile.ZipFile(path) as archive:
+        yield archive

@@ -19,6 +19,7 @@ from sequences.model import LeftOut
 from sequences.numbered_frames import numbered_files, pair_by_number
 from sequences.pose_matrices import read_pose_file
 from sequences.scannet.scene import Scene, ScenePoses, scanned_camera
+from sequences.scannet.sens_file import LARGEST_SIZE
 from sequences.scannet.sens_images import decode_colour
 from sequences.text_table import read_rows
 
@@ -146,11 +147,16 @@ def _image_size(path: Path, kind: str) -> tuple[int, int]:
     """Width and height by the image's header."""
     try:
         with Image.open(path) as image:
-            return image.size
+            size = image.size
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise read_encoded(path, 0, kind).error(
             "cannot be decoded; download or export the file again"
         ) from error
+    if max(size) > LARGEST_SIZE:
+        raise read_encoded(path, 0, kind).error(
+            f"is {size[0]}×{size[1]}, more than {LARGEST_SIZE} pixels a side; export the file again"
+        )
+    return size
 
 
 def _read_matrix(path: Path) -> tuple[Path, NDArray[np.float64]]:

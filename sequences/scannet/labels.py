@@ -3,18 +3,17 @@
 import logging
 import re
 import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sequences.archive_damage import ARCHIVE_DAMAGE
 from sequences.errors import DataFileError
-from sequences.images import EncodedImage, decode, read_encoded, require_one_channel, require_size
+from sequences.images import EncodedImage, decode, read_encoded, require_one_channel
 from sequences.model import LABEL_UNKNOWN
 from sequences.numbered_frames import numbered_files
 from sequences.scannet.colour_grid import ColourGrid
@@ -25,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Filtered labels, which are better at the edges of objects, before those as they were projected.
 _KINDS = ("label-filt", "label")
-_NAME = re.compile(r"(\d+)\.png", re.IGNORECASE | re.ASCII)
+#: No frame has a number of more digits, and Python makes no number of thousands of them.
+_NAME = re.compile(r"(\d{1,20})\.png", re.IGNORECASE | re.ASCII)
 
 
 class LabelImages(Protocol):
@@ -94,24 +94,23 @@ class LabelArchive:
         name = self._names[number]
         try:
             return EncodedImage(self._archive.read(name), self._path, frame, "label")
-        except (
-            OSError,
-            RuntimeError,
-            NotImplementedError,
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-        ) as error:
-            image = EncodedImage(b"", self._path, frame, "label")
-            raise image.error(f"({name}) cannot be read: {error}; download the file again") from error
+        except OSError as error:
+            raise self._unreadable(name, frame, error) from error
+        except ARCHIVE_DAMAGE as error:
+            raise self._unreadable(name, frame, error) from error
+
+    def _unreadable(self, name: str, frame: int, error: Exception) -> DataFileError:
+        image = EncodedImage(b"", self._path, frame, "label")
+        reason = str(error) or type(error).__name__
+        return image.error(f"({name}) cannot be read: {reason}; download the file again")
 
     @cached_property
     def _archive(self) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(self._path)
         except OSError as error:
-            raise DataFileError(self._path, f"the file cannot be read: {error.strerror}") from error
-        except zipfile.BadZipFile as error:
+            raise DataFileError(self._path, f"the file cannot be read: {error.strerror or error}") from error
+        except ARCHIVE_DAMAGE as error:
             raise DataFileError(self._path, f"is no ZIP file: {error}; download it again") from error
 
 
@@ -187,10 +186,9 @@ class SceneLabels:
             intrinsics = self._grid.intrinsics
             return np.full((intrinsics.height, intrinsics.width), LABEL_UNKNOWN, np.uint8)
         image = self._images.encoded(number, index)
-        decoded = decode(image, cv2.IMREAD_UNCHANGED)
+        decoded = decode(image, self._size, "stored")
         one_byte = decoded.dtype == np.uint8
         require_one_channel(image, decoded, np.dtype(np.uint8 if one_byte else np.uint16))
-        require_size(image, decoded, self._size)
         ids = self._grid.labels(decoded, outside=0)
         self._report_unknown(image, ids[~self._table.is_known[ids]])
         return self._table.labels[ids]

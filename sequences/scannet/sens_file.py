@@ -3,7 +3,8 @@
 Version 4 of the format, little-endian throughout: a header, frames one after the other, each with a header
 of its own and two compressed images, and then IMU records. There is no table of where frames begin: the
 headers of the frames are walked once, and nothing else of the file is read then. The file is mapped into
-memory, so that a frame can be read from anywhere without reading what lies before it.
+memory, so that a frame can be read from anywhere without reading what lies before it. IMU records are counted
+and not decoded: nobody says how the sensor sits on the camera.
 """
 
 import mmap
@@ -22,7 +23,8 @@ from sequences.errors import DataFileError
 
 VERSION = 4
 _LONGEST_SENSOR_NAME = 4096
-_LARGEST_SIZE = 8192
+#: Images with more rows or columns are none of a scanner.
+LARGEST_SIZE = 8192
 #: More frames than this are days of recording: the number is wrong.
 _MOST_FRAMES = 10_000_000
 _DOWNLOAD_AGAIN = "the download was cut off or the file is damaged; download it again"
@@ -37,21 +39,13 @@ _FRAME_HEADER = np.dtype(
     ]
 )
 _BLOB_SIZES = struct.Struct("<QQ")
-_IMU_RECORD = np.dtype(
-    [
-        *(
-            (name, "<f8", 3)
-            for name in ("rotation_rate", "acceleration", "magnetic_field", "attitude", "gravity")
-        ),
-        ("timestamp_us", "<u8"),
-    ]
-)
+#: Rotation rate, acceleration, magnetic field, attitude and gravity, 3 float64 each, and a uint64 time stamp.
+_IMU_RECORD_BYTES = 5 * 3 * 8 + 8
 
 
 class ColourCompression(IntEnum):
     """How colour images are stored."""
 
-    UNKNOWN = -1
     RAW = 0
     PNG = 1
     JPEG = 2
@@ -60,7 +54,6 @@ class ColourCompression(IntEnum):
 class DepthCompression(IntEnum):
     """How depth images are stored; all are of 16-bit integers."""
 
-    UNKNOWN = -1
     RAW = 0
     ZLIB = 1
     OCCI = 2
@@ -97,38 +90,15 @@ class SensHeader:
 
 @dataclass(frozen=True)
 class ImuPart:
-    """Where IMU records are.
+    """How many IMU records there are.
 
     Attributes:
-        start: Of the first, bytes from the beginning of the file.
         stated: How many the file says it has; None where it ends before saying.
         whole: How many of them are there.
     """
 
-    start: int
     stated: int | None
     whole: int
-
-
-@dataclass(frozen=True)
-class SensImuRecords:
-    """What the inertial sensor of the tablet recorded, in its own axes. Units are those of the recording app.
-
-    Attributes:
-        timestamps_us: uint64 [N], microseconds.
-        rotation_rate: float64 [N, 3], rad/s.
-        acceleration: float64 [N, 3], of the device without gravity, in units of 9.81 m/s².
-        magnetic_field: float64 [N, 3], microtesla.
-        attitude: float64 [N, 3], roll, pitch and yaw, radians.
-        gravity: float64 [N, 3], in units of 9.81 m/s².
-    """
-
-    timestamps_us: NDArray[np.uint64]
-    rotation_rate: NDArray[np.float64]
-    acceleration: NDArray[np.float64]
-    magnetic_field: NDArray[np.float64]
-    attitude: NDArray[np.float64]
-    gravity: NDArray[np.float64]
 
 
 class SensFile:
@@ -145,7 +115,7 @@ class SensFile:
         depth_us: uint64 [N], those of depth images.
         colour_bytes: int64 [N], sizes of compressed colour images; 0 where there is none.
         depth_bytes: int64 [N], sizes of compressed depth images.
-        imu: Where IMU records are.
+        imu: How many IMU records there are.
 
     Raises:
         DataFileError: The file cannot be read, is no .sens file of version 4, or ends within its frames.
@@ -164,7 +134,7 @@ class SensFile:
         self.depth_bytes: NDArray[np.int64] = headers["depth_bytes"].astype(np.int64)
         # What was looked at on the way would otherwise count as memory of this process.
         self._mapping.madvise(mmap.MADV_DONTNEED)
-        self.imu = _find_imu(self._mapping, self._depth_start(frames - 1) + int(self.depth_bytes[-1]))
+        self.imu = _count_imu(self._mapping, self._depth_start(frames - 1) + int(self.depth_bytes[-1]))
 
     def __len__(self) -> int:
         return len(self._frame_starts)
@@ -186,22 +156,6 @@ class SensFile:
     def depth_blob(self, number: int) -> bytes:
         """The compressed depth image of a frame; as :meth:`colour_blob`."""
         return self._read(self._depth_start(number), int(self.depth_bytes[number]))
-
-    def imu_records(self) -> SensImuRecords:
-        """All whole IMU records of the file.
-
-        Raises:
-            DataFileError: The file has become shorter since it was opened.
-        """
-        rows = np.frombuffer(self._read(self.imu.start, self.imu.whole * _IMU_RECORD.itemsize), _IMU_RECORD)
-        return SensImuRecords(
-            rows["timestamp_us"],
-            rows["rotation_rate"],
-            rows["acceleration"],
-            rows["magnetic_field"],
-            rows["attitude"],
-            rows["gravity"],
-        )
 
     @cached_property
     def _mapping(self) -> mmap.mmap:
@@ -283,7 +237,7 @@ def _read_header(reader: _HeaderReader) -> SensHeader:
     sensor_name = reader.take_bytes(int(length)).decode("utf-8", "replace")
     colour_intrinsic, colour_extrinsic, depth_intrinsic, depth_extrinsic = (reader.matrix() for _ in range(4))
     colour_code, depth_code, *sizes, depth_scale = reader.take("2i4If")
-    if not all(0 < size <= _LARGEST_SIZE for size in sizes):
+    if not all(0 < size <= LARGEST_SIZE for size in sizes):
         raise reader.error(f"has images of {sizes[0]}×{sizes[1]} and {sizes[2]}×{sizes[3]}, which cannot be")
     if not (np.isfinite(depth_scale) and depth_scale > 0):
         raise reader.error(f"says that one metre is {depth_scale:g} in depth images; it must be positive")
@@ -302,7 +256,7 @@ def _read_header(reader: _HeaderReader) -> SensHeader:
 
 
 def _colour_compression(reader: _HeaderReader, code: int) -> ColourCompression:
-    if code in (ColourCompression.RAW, ColourCompression.PNG, ColourCompression.JPEG):
+    if code in set(ColourCompression):
         return ColourCompression(code)
     raise reader.error(
         f"stores colour images in an unknown way ({code}); raw, PNG and JPEG (0, 1, 2) can be read"
@@ -347,9 +301,9 @@ def _frame_positions(path: Path, mapping: mmap.mmap, start: int, count: int) -> 
         start = end
 
 
-def _find_imu(mapping: mmap.mmap, start: int) -> ImuPart:
+def _count_imu(mapping: mmap.mmap, start: int) -> ImuPart:
     records = start + 8
     if records > len(mapping):
-        return ImuPart(records, None, 0)
+        return ImuPart(None, 0)
     (stated,) = struct.unpack_from("<Q", mapping, start)
-    return ImuPart(records, stated, min(stated, (len(mapping) - records) // _IMU_RECORD.itemsize))
+    return ImuPart(stated, min(stated, (len(mapping) - records) // _IMU_RECORD_BYTES))

@@ -3,11 +3,10 @@
 import zlib
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sequences.images import EncodedImage, decode, depth_in_metres, require_size
+from sequences.images import EncodedImage, decode, depth_in_metres
 from sequences.scannet.sens_file import ColourCompression, DepthCompression, SensFile
 
 
@@ -59,11 +58,9 @@ def decode_colour(image: EncodedImage, size: tuple[int, int]) -> NDArray[np.uint
     """Decode a colour image to uint8 [H, W, 3], blue first: channels are swapped after it was made smaller.
 
     Raises:
-        DataFileError: It is truncated, no image or of another size.
+        DataFileError: It is damaged, no image or of another size.
     """
-    decoded = decode(image, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    require_size(image, decoded, size)
-    return decoded.astype(np.uint8, copy=False)
+    return decode(image, size, "bgr").astype(np.uint8, copy=False)
 
 
 def _inflate(image: EncodedImage, size: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from slam_test_file_server import file_server, image, recording_tar, zip_of
+from slam_test_file_server import file_server, image, recording_tar, tar_gz, tar_member, zip_of
+from tum_files import write_tum_sequence
 
 from harness.cli.download import download
 from harness.errors import ConfigurationError
-from sequences.datasets import load_dataset
+from sequences.datasets import dataset_names, load_dataset
 from sequences.errors import SequenceError, UnknownNameError
+from sequences.reader import ReaderContext
+from sequences.sequence_sets import list_sets, resolve
 
 ROOM = recording_tar("rgbd_dataset_freiburg1_room")
 
@@ -24,14 +28,20 @@ ROOM = recording_tar("rgbd_dataset_freiburg1_room")
 def server():
     with file_server() as running:
         running.serve("/rgbd/dataset/freiburg1/rgbd_dataset_freiburg1_room.tgz", ROOM)
-        running.serve("/~ahanda/traj3_frei_png.tar.gz", recording_tar(""))
+        running.serve("/~ahanda/traj3_frei_png.tar.gz", icl_nuim())
         running.serve("/nice-slam/data/Replica.zip", replica())
         yield running
+
+
+def icl_nuim():
+    files = {"associations.txt": b"", "traj3.gt.freiburg": b"", "rgb/1.png": image(1)}
+    return tar_gz(*(tar_member(f"./{name}", content) for name, content in files.items()))
 
 
 def replica():
     scenes = load_dataset("replica").sequences
     files = {f"Replica/{scene}/traj.txt": scene.encode() for scene in scenes}
+    files |= {f"Replica/{scene}/results/frame000000.jpg": image(0) for scene in scenes}
     return zip_of(files | {"Replica/cam_params.json": b"{}", "Replica/room0_mesh.ply": b"ply"})
 
 
@@ -73,7 +83,77 @@ def test_a_second_time_nothing_is_fetched(run, server):
     server.requests.clear()
     result = run("freiburg1_room")
     assert (result.exit_code, server.requests) == (0, [])
-    assert "there already: freiburg1_room" in result.stderr
+    assert "there already: freiburg1_room\n" in result.stderr
+
+
+def test_what_is_elsewhere_in_the_folder_of_all_data_is_there_and_its_place_is_told(run, server, tmp_path):
+    place = write_tum_sequence(tmp_path / "data" / "old" / "rgbd_dataset_freiburg1_room")
+    result = run("freiburg1_room")
+    assert (result.exit_code, result.stdout, server.requests) == (0, f"{place}\n", [])
+    assert f"there already: freiburg1_room (in {place})\n" in result.stderr
+    assert "--seqs freiburg1_room --perception" in result.stderr
+
+
+def test_an_empty_folder_is_no_recording(run, server, tmp_path):
+    place = tmp_path / "data" / "euroc" / "V1_01_easy"
+    place.mkdir(parents=True)
+    result = run("V1_01_easy")
+    assert (result.exit_code, result.stdout, server.requests) == (1, "", [])
+    assert f"error: {place} is in the way: it is an empty folder, and no recording" in result.stderr
+    assert "run with" not in result.stderr
+    assert place.is_dir()
+
+
+def advised(result):
+    """The names and paths that the command says to run with."""
+    line = next(line for line in result.stderr.splitlines() if line.startswith("run with: "))
+    arguments = shlex.split(line.removeprefix("run with: "))
+    assert arguments[:2] == ["harness", "run"]
+    values = [arguments[index + 1] for index, word in enumerate(arguments) if word == "--seqs"]
+    return [name for value in values for name in ([value] if os.path.exists(value) else value.split(","))]
+
+
+#: What a reader recognises, by data set.
+RECOGNISED = {
+    "tum": ["rgb.txt"],
+    "icl_nuim": ["associations.txt", "traj.gt.freiburg"],
+    "replica": ["traj.txt", "results/frame000000.jpg"],
+    "euroc": ["mav0/cam0/data.csv", "mav0/cam0/sensor.yaml"],
+}
+
+
+def test_every_data_set_with_downloads_is_tried_below():
+    assert set(RECOGNISED) == {name for name in dataset_names() if load_dataset(name).downloads}
+
+
+@pytest.mark.parametrize("name", RECOGNISED)
+def test_whatever_is_there_the_names_to_run_with_lead_to_it(run, tmp_path, name):
+    dataset, data = load_dataset(name), tmp_path / "data"
+    for sequence in dataset.sequences:
+        for file in RECOGNISED[name]:
+            path = data / dataset.sequence_directory(sequence) / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    names = advised(run(name))
+    catalogued = {entry.name for found in list_sets() for entry in found.entries if entry.dataset == name}
+    assert len(names) == len(dataset.sequences)
+    assert {Path(found).name for found in names} == {
+        sequence if sequence in catalogued else dataset.sequence_directory(sequence).name
+        for sequence in dataset.sequences
+    }
+    entries = resolve(names, ReaderContext(data, tmp_path / "cache"))
+    assert [data / entry.parameters["directory"] for entry in entries] == [
+        data / dataset.sequence_directory(sequence) for sequence in dataset.sequences
+    ]
+
+
+def test_a_path_with_a_comma_or_a_space_can_be_run_as_it_is_advised(run, tmp_path):
+    folder = tmp_path / "one, two"
+    places = [folder / "tum" / f"rgbd_dataset_freiburg2_{name}" for name in ("coke", "dishes")]
+    for place in places:
+        write_tum_sequence(place)
+    result = run("freiburg2_coke", "freiburg2_dishes", "--to", folder)
+    assert advised(result) == [str(place) for place in places]
 
 
 def test_sequences_of_several_data_sets_come_in_one_go(run, tmp_path):

@@ -168,8 +168,54 @@ def test_a_weak_tag_is_no_condition_but_the_date_is(server, fetched):
 def test_a_server_that_says_no_length_is_believed_until_something_contradicts(server, fetched):
     server.serve("/a.tgz", CONTENT, length=False)
     assert fetched() == CONTENT
-    assert fetched.room == []
     assert fetched.progress[-1] == ("downloading a.tgz", len(CONTENT), 0)
+
+
+def test_where_nobody_says_a_length_room_is_asked_for_again_and_again(server, fetched):
+    content = bytes(40 << 20)
+    server.serve("/a.tgz", content, length=False)
+    assert fetched() == content
+    assert len(fetched.room) > 1
+    assert len(content) <= sum(fetched.room) <= len(content) + fetched.room[0]
+
+
+def test_where_nobody_says_a_length_it_ends_when_there_is_no_more_room(server, fetched):
+    served = server.serve("/a.tgz", bytes(60 << 20), length=False)
+    asked = []
+
+    def room_for_one(size):
+        asked.append(size)
+        if len(asked) > 1:
+            raise DownloadError("no room")
+
+    patience = Patience(tries=1, silence_seconds=5)
+    with pytest.raises(DownloadError, match="no room"):
+        fetch(f"{server.address}/a.tgz", fetched.target, lambda *told: None, room_for_one, patience)
+    assert len(fetched.came) == asked[0] < len(served.content)
+
+
+def test_a_published_size_stands_in_for_a_length_that_is_not_announced(server, fetched):
+    server.serve("/a.tgz", CONTENT, length=False, etag=None, last_modified=None, break_after=[172, None])
+    assert fetched(published_bytes=len(CONTENT)) == CONTENT
+    assert server.ranges() == [None, "bytes=172-"]
+    assert fetched.room == [len(CONTENT), len(CONTENT) - 172]
+    assert fetched.progress[-1] == ("downloading a.tgz", len(CONTENT), len(CONTENT))
+
+
+def test_no_more_than_the_published_size_is_taken_where_no_length_is_announced(server, fetched):
+    server.serve("/a.tgz", CONTENT + b"more", length=False)
+    assert fetched(published_bytes=len(CONTENT)) == CONTENT
+
+
+def test_a_length_of_thousands_of_digits_is_none(server, fetched):
+    server.serve("/a.tgz", CONTENT, announced="9" * 5000, break_after=[30_000, None])
+    assert fetched(published_bytes=len(CONTENT)) == CONTENT
+
+
+def test_a_part_of_a_file_of_thousands_of_digits_is_one_of_a_file_that_says_no_length(server, fetched):
+    server.serve("/a.tgz", CONTENT, whole_size="9" * 5000, break_after=[30_000, None])
+    assert fetched() == CONTENT
+    assert server.ranges() == [None, "bytes=30000-"]
 
 
 def test_a_server_that_announces_too_much_is_found_out_by_its_own_parts(server, fetched):

@@ -13,41 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from slam_test_downloads import Unpacker
 from slam_test_file_server import image, is_a_tar, recording_tar, tar_gz, tar_member, zip_of
 
-from sequences.datasets import Archive
 from sequences.download import DownloadError
 from sequences.download.errors import BadArchiveError
 from sequences.download.member_names import Inspection
-from sequences.download.unpacking import unpack
-
-
-class Unpacker:
-    """A data set's folder with an archive in its work folder."""
-
-    def __init__(self, folder):
-        self.base = folder / "data"
-        self.work = self.base / ".downloads"
-        self.work.mkdir(parents=True)
-        self.progress = []
-
-    def __call__(self, name, content, sequences=("a",), **layout):
-        archive = Archive(url=f"https://host/{name}", sequences=sequences, **layout)
-        file = self.work / name
-        file.write_bytes(content)
-        unpack(archive, file, self.base, tuple(sequences), lambda *told: self.progress.append(told))
-        return self.files()
-
-    def refuses(self, problem, *arguments, error=BadArchiveError, **layout):
-        with pytest.raises(error, match=problem) as caught:
-            self(*arguments, **layout)
-        assert self.files() == {}
-        assert [path for path in self.work.iterdir() if path.is_dir()] == []
-        return str(caught.value)
-
-    def files(self):
-        paths = [path for path in self.base.rglob("*") if path.is_file() and self.work not in path.parents]
-        return {path.relative_to(self.base).as_posix(): path.read_bytes() for path in paths}
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ import pickle
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from seen_room import CAMERA, camera_path, view
 from tum_files import (
@@ -23,7 +21,7 @@ from tum_files import (
 
 from sequences.consistency import depth_reprojection_error
 from sequences.errors import DataFileError, SequenceError
-from sequences.image_folder import ImageFolderSequence, natural_order
+from sequences.image_folder import ImageFolderSequence
 from sequences.reader import ReaderContext
 
 NAMES = ["1.png", "2.png", "10.png"]
@@ -78,12 +76,6 @@ def test_images_are_read_in_the_order_of_their_numbers(tmp_path, subfolder):
     assert (sequence.info.intrinsics.width, sequence.info.intrinsics.fx) == (WIDTH, 30)
     assert not sequence.info.has_depth
     assert sequence.ground_truth() is None
-
-
-@given(st.lists(st.integers(0, 10**9), min_size=1, unique=True), st.sampled_from(["", "frame_", "cam0_x1_"]))
-def test_names_are_ordered_as_their_numbers_whatever_the_zeros_before(numbers, prefix):
-    names = [f"{prefix}{number:0{index % 6}d}" for index, number in enumerate(numbers)]
-    assert sorted(names, key=natural_order) == [name for _, name in sorted(zip(numbers, names, strict=True))]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".jpeg", ".bmp", ".tif", ".webp"])
@@ -150,43 +142,40 @@ def test_wrong_times_are_named_with_their_line(folder, lines, line, problem):
     assert problem in opening_fails(folder, "times.txt", line)
 
 
-def test_names_of_sixteen_digits_and_more_are_nanoseconds(tmp_path):
-    stamps = ["1403636579763555584", "1403636579813555456", "1403636579863555584"]
-    write_images(tmp_path, [f"{stamp}.png" for stamp in stamps])
-    (tmp_path / "calibration.txt").write_text(CALIBRATION)
-    sequence = opened(tmp_path)
-    assert sequence.info.timestamps_ns.tolist() == [int(stamp) for stamp in stamps]
-    assert "Names of images were taken as time stamps in nanoseconds." in sequence.info.notes
-
-
-def test_names_that_are_too_large_for_nanoseconds_are_refused(tmp_path):
-    write_images(tmp_path, ["1403636579763555584.png", "99999999999999999999.png"])
-    (tmp_path / "calibration.txt").write_text(CALIBRATION)
-    assert "too large" in opening_fails(tmp_path, "99999999999999999999.png")
-
-
 @pytest.mark.parametrize(
-    ("names", "thirtieths", "missing"),
+    ("names", "period_ns", "unit"),
     [
-        (["0007.png", "0008.png", "0010.png"], [0, 1, 3], (1, 4)),
-        (["f5.png", "f10.png", "f20.png"], [0, 1, 3], (1, 4)),
-        (["1.png", "2.png"], [0, 1], (0, 2)),
-        (["1.png"], [0], None),
-        (["1311868164373.png", "1311868164406.png", "1311868164440.png"], [0, 1, 2], None),
-        (["a1.png", "b1.png", "b3.png"], [0, 1, 2], None),
-        (["left.png", "right.png"], [0, 1], None),
-        (["1.png", "2.png", "900000000000.png"], [0, 1, 2], None),
+        (["1403636579763555584", "1403636579813555584", "1403636579863555584"], 50_000_000, "nanoseconds"),
+        (["1403636579763555", "1403636579813555", "1403636579863555"], 50_000_000, "microseconds"),
+        (["1305031102.175304", "1305031102.2", "1305031102.224696"], 24_696_000, "seconds"),
     ],
 )
-def test_without_times_images_are_at_a_rate_and_a_missing_number_leaves_a_gap(
-    tmp_path, names, thirtieths, missing
+def test_names_that_are_times_are_taken_for_them_and_a_note_says_in_which_unit(
+    tmp_path, names, period_ns, unit
 ):
-    write_images(tmp_path, names)
+    write_images(tmp_path, [f"{name}.png" for name in names])
     (tmp_path / "calibration.txt").write_text(CALIBRATION)
     sequence = opened(tmp_path)
-    assert sequence.info.timestamps_ns.tolist() == [round(place * 1e9 / 30) for place in thirtieths]
-    assert left_out(sequence).get(("numbers in the names", "no image has them")) == missing
+    assert places(sequence) == [0, 1, 2]
+    assert np.diff(sequence.info.timestamps_ns).tolist() == [period_ns, period_ns]
+    assert f"Names of images were taken as time stamps in {unit}." in sequence.info.notes
+    assert "the names of the images are their times" in opening_fails(tmp_path, None, rate_hz=10)
+
+
+def test_without_times_images_are_at_a_rate_and_a_missing_number_leaves_a_gap(tmp_path):
+    write_images(tmp_path, ["0007.png", "0008.png", "0010.png"])
+    (tmp_path / "calibration.txt").write_text(CALIBRATION)
+    sequence = opened(tmp_path)
+    assert sequence.info.timestamps_ns.tolist() == [round(place * 1e9 / 30) for place in (0, 1, 3)]
+    assert left_out(sequence)["numbers in the names", "no image has them"] == (1, 4)
     assert any("has no time stamps (times.txt)" in note for note in sequence.info.notes)
+
+
+def test_images_of_two_cameras_in_one_folder_are_refused_unless_their_times_are_given(folder):
+    write_images(folder / "images", ["left_0.png", "left_1.png", "right_0.png"])
+    assert "several series: left_*, right_*; keep one" in opening_fails(folder, "images")
+    write_lines(folder / "times.txt", ["1", "2", "3"])
+    assert places(opened(folder)) == [0, 1, 2]
 
 
 def test_the_rate_is_a_parameter(folder):

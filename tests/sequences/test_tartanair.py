@@ -284,9 +284,12 @@ def encoded(image):
     [
         (b"", "empty"),
         (float_png(np.ones((CAMERA.height, CAMERA.width), np.float32))[:-20], "truncated"),
-        (encoded(np.zeros((4, 4), np.uint16)), "has 1 channels of uint16, expected four of uint8"),
-        (encoded(np.zeros((4, 4, 3), np.uint8)), "has 3 channels of uint8"),
-        (encoded(np.zeros((4, 4, 4), np.uint16)), "has 4 channels of uint16"),
+        (
+            encoded(np.zeros((CAMERA.height, CAMERA.width), np.uint16)),
+            "has 1 channels of uint16, expected four of uint8",
+        ),
+        (encoded(np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)), "has 3 channels of uint8"),
+        (encoded(np.zeros((CAMERA.height, CAMERA.width, 4), np.uint16)), "has 4 channels of uint16"),
         (float_png(np.ones((3, 5), np.float32)), "is 5×3, the calibration says 160×120"),
     ],
 )

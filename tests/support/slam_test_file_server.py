@@ -28,6 +28,7 @@ class Served:
         break_after: For every request in turn, how many bytes of the body come before the connection breaks
             off; None, or no entry, for all.
         announced: ``Content-Length`` to announce whatever the truth is; None for the truth.
+        whole_size: Size of the whole to state with a part, whatever the truth is; None for the truth.
         length: Whether a length is announced at all.
         errors: Status codes that the first requests get.
         content_type: Of the answer.
@@ -40,7 +41,8 @@ class Served:
     last_modified: str | None = FIRST_DATE
     ranges: bool = True
     break_after: list[int | None] = field(default_factory=list)
-    announced: int | None = None
+    announced: int | str | None = None
+    whole_size: str | None = None
     length: bool = True
     errors: list[int] = field(default_factory=list)
     content_type: str = "application/octet-stream"
@@ -115,7 +117,7 @@ class FileServer:
         handler.send_response(200 if start is None else 206)
         handler.send_header("Content-Type", served.content_type)
         if start is not None:
-            last, size = len(served.content) - 1, len(served.content)
+            last, size = len(served.content) - 1, served.whole_size or len(served.content)
             handler.send_header("Content-Range", f"bytes {start}-{last}/{size}")
         if served.length:
             announced = len(body) if served.announced is None else served.announced
@@ -126,7 +128,7 @@ class FileServer:
             handler.send_header("Last-Modified", served.last_modified)
         handler.end_headers()
         stop = served.break_after.pop(0) if served.break_after else None
-        self._write(handler, request, body if stop is None else body[:stop], served.delay_s)
+        self._write(handler, request, body if stop is None else body[:stop], served)
 
     def _start(self, served: Served, headers: dict[str, str]) -> int | None:
         """Where the wanted part begins; None when all is to be sent."""
@@ -138,14 +140,14 @@ class FileServer:
             return None
         return int(wanted.removeprefix("bytes=").removesuffix("-"))
 
-    def _write(self, handler: BaseHTTPRequestHandler, request: Request, body: bytes, delay_s: float) -> None:
-        block = 4096 if delay_s else len(body) or 1
+    def _write(self, handler: BaseHTTPRequestHandler, request: Request, body: bytes, served: Served) -> None:
+        block = 4096 if served.delay_s else len(body) or 1
         try:
             for position in range(0, len(body), block):
                 part = body[position : position + block]
                 request.sent += len(part)
                 handler.wfile.write(part)
-                time.sleep(delay_s)
+                time.sleep(served.delay_s)
         except OSError:
             pass  # The client is gone, or was killed.
 
@@ -164,7 +166,9 @@ def file_server() -> Iterator[FileServer]:
         thread.join()
 
 
-def tar_member(name: str, content: bytes = b"", kind: bytes = b"0", target: str = "") -> bytes:
+def tar_member(
+    name: str, content: bytes = b"", kind: bytes = b"0", target: str = "", size: bytes | None = None
+) -> bytes:
     """One member of a tar archive: the 512 bytes of its header (POSIX ustar) and its content, padded.
 
     Args:
@@ -172,12 +176,13 @@ def tar_member(name: str, content: bytes = b"", kind: bytes = b"0", target: str 
         content: Of a file.
         kind: ``0`` file, ``1`` hard link, ``2`` symbolic link, ``3`` device, ``5`` folder, ``6`` pipe.
         target: Of a link.
+        size: The twelve bytes of the size, None for the truth.
     """
     header = bytearray(512)
     header[0:100] = name.encode().ljust(100, b"\0")
     header[100:108] = b"0000644\0"
     header[108:116] = header[116:124] = b"0000000\0"
-    header[124:136] = b"%011o\0" % len(content)
+    header[124:136] = b"%011o\0" % len(content) if size is None else size
     header[136:148] = b"%011o\0" % 0
     header[148:156] = b" " * 8
     header[156:157] = kind
@@ -187,19 +192,45 @@ def tar_member(name: str, content: bytes = b"", kind: bytes = b"0", target: str 
     return bytes(header) + content + b"\0" * (-len(content) % 512)
 
 
+def pax_header(**records: str) -> bytes:
+    """An extended header (POSIX pax) for the member that follows."""
+    content = b""
+    for name, value in records.items():
+        rest = f" {name}={value}\n".encode()
+        length = len(rest)
+        while len(str(length)) + len(rest) != length:  # a record's length counts its own digits
+            length = len(str(length)) + len(rest)
+        content += str(length).encode() + rest
+    return tar_member("PaxHeader", content, kind=b"x")
+
+
 def tar_gz(*members: bytes) -> bytes:
     """A compressed tar archive of what :func:`tar_member` makes."""
     return gzip.compress(b"".join(members) + b"\0" * 1024, mtime=0)
 
 
-def zip_of(files: dict[str, bytes], mode: int = 0o100644, encrypted: bool = False) -> bytes:
-    """A zip archive, byte by byte (PKWARE's APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16), stored."""
+def zip_of(
+    files: dict[str | bytes, bytes],
+    mode: int = 0o100644,
+    encrypted: bool = False,
+    method: int = 0,
+    utf8: bool = False,
+) -> bytes:
+    """A zip archive, byte by byte (PKWARE's APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16).
+
+    Args:
+        files: Contents by name; stored as they are, whatever ``method`` says.
+        mode: Of every file, as Unix has it.
+        encrypted: Whether files are said to be.
+        method: How files are said to be compressed: 0 not at all, 8 deflate, 12 bzip2, 14 LZMA.
+        utf8: Whether names are said to be in UTF-8.
+    """
     bodies, table = io.BytesIO(), io.BytesIO()
     for name, content in files.items():
-        encoded, offset = name.encode(), bodies.tell()
+        encoded, offset = name.encode() if isinstance(name, str) else name, bodies.tell()
         common = struct.pack(
             "<HHHHHIIIHH",
-            *(20, int(encrypted), 0, 0, 0x21, zlib.crc32(content)),
+            *(20, encrypted | utf8 << 11, method, 0, 0x21, zlib.crc32(content)),
             *(len(content), len(content), len(encoded), 0),
         )
         bodies.write(b"PK\x03\x04" + common + encoded + content)
