@@ -115,6 +115,9 @@ def _free_edges(
     """Pairs of voxels with nothing in between, int64 [E, 2], and the least radius on the way, [E]."""
     radius = _FARTHEST_JOINED * options.place_spacing / grid.size
     pairs = cKDTree(voxels).query_pairs(radius, output_type="ndarray").astype(np.int64)
+    # A line may slip through where voxels of two pieces share an edge or a corner.
+    piece = ndimage.label(grid.free)[0][tuple(voxels.T)]
+    pairs = pairs[piece[pairs[:, 0]] == piece[pairs[:, 1]]]
     steps = np.linspace(0.0, 1.0, 2 * int(np.ceil(radius)) + 1)[:, None]
     is_free = np.zeros(len(pairs), bool)
     radii = np.zeros(len(pairs), np.float32)

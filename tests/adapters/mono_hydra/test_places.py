@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial import cKDTree
@@ -99,6 +99,7 @@ def test_free_space_that_is_full_of_vertices_is_no_grid() -> None:
 
 
 @settings(max_examples=25)
+@example([(0, 0, 0, 1, 1, 1), (0, 1, 1, 1, 1, 1)])
 @given(
     st.lists(
         st.tuples(*[st.integers(0, 25)] * 3, *[st.integers(1, 12)] * 3),
