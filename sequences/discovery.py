@@ -40,12 +40,16 @@ class RecordingsBelow:
     """
 
     def __init__(self, root: Path):
-        self._root = root
+        self.root = root
+
+    def relative(self, path: Path) -> str:
+        """The place of a recording below the root, which holds on every machine that has the data."""
+        return path.relative_to(self.root).as_posix()
 
     @cached_property
     def found(self) -> tuple[FoundRecording, ...]:
         """Every recording, in order of paths."""
-        return tuple(_recordings(self._root, _installed_readers()))
+        return tuple(_recordings(self.root, _installed_readers()))
 
     def of_reader(self, reader: str) -> dict[str, Path]:
         """The recordings of one reader.
@@ -60,7 +64,7 @@ class RecordingsBelow:
         """
         own_name = READERS.load(reader).own_name
         paths = [recording.path for recording in self.found if reader in recording.readers]
-        return dict(zip(_unique_names(self._root, paths, own_name), paths, strict=True))
+        return dict(zip(_unique_names(self.root, paths, own_name), paths, strict=True))
 
     def called(self, name: str, reader: str) -> Path | None:
         """The recording of a reader whose folder, or file, is called ``name``; None if there is none.

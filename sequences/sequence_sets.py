@@ -264,38 +264,39 @@ class _Catalog:
             path = recordings.called(parameters["find"], sequence.reader)
             if path is not None:
                 del parameters["find"]
-                parameters = {"directory": self._below_root(path), **parameters}
+                parameters = {"directory": recordings.relative(path), **parameters}
         return SequenceEntry(
             sequence.name, sequence.reader, parameters, described.name, described.version, described.dataset
         )
 
     def _why_missing(self, described: _SetYaml, entries: tuple[SequenceEntry, ...]) -> str:
-        if self._context is None:
-            return "recordings on disk were not looked for"
-        try:
-            root = self._context.require_data_directory()
-        except SequenceError as error:
-            return str(error)
+        if self._recordings is None:
+            return self._why_not_looked_for()
         how = f"; {how_to_get(described.dataset, described.name)}" if described.dataset else ""
-        return f"none of its {len(entries)} recordings is below {DATA_DIRECTORY_VARIABLE} ('{root}'){how}"
+        place = f"{DATA_DIRECTORY_VARIABLE} ('{self._recordings.root}')"
+        return f"none of its {len(entries)} recordings is below {place}{how}"
+
+    def _why_not_looked_for(self) -> str:
+        """Why there is no place to look for recordings, and what to do."""
+        if self._context is not None:
+            try:
+                self._context.require_data_directory()
+            except SequenceError as error:
+                return str(error)
+        return "recordings on disk were not looked for"
 
     def _discovered(
         self, described: _SetYaml, readers: list[str]
     ) -> tuple[tuple[SequenceEntry, ...], str | None]:
         """What is found on disk; where nothing is, why."""
-        if self._context is None:
-            return (), "recordings on disk were not looked for"
-        try:
-            root = self._context.require_data_directory()
-        except SequenceError as error:
-            return (), str(error)
-        recordings = self._recordings or RecordingsBelow(root)
+        recordings = self._recordings
+        if recordings is None:
+            return (), self._why_not_looked_for()
         entries = tuple(
-            # The path is kept relative, so that an entry holds on every machine that has the data.
             SequenceEntry(
                 name,
                 reader,
-                {"directory": self._below_root(path)},
+                {"directory": recordings.relative(path)},
                 described.name,
                 described.version,
                 described.dataset,
@@ -305,7 +306,7 @@ class _Catalog:
         )
         if not entries:
             return (), (
-                f"{DATA_DIRECTORY_VARIABLE} is set to '{root}', and nothing "
+                f"{DATA_DIRECTORY_VARIABLE} is set to '{recordings.root}', and nothing "
                 f"below it is a recording for the reader {' or '.join(readers)}"
             )
         return entries, None
@@ -315,10 +316,6 @@ class _Catalog:
         """None without a data directory."""
         root = self._context.data_directory if self._context else None
         return RecordingsBelow(root) if root is not None and root.is_dir() else None
-
-    def _below_root(self, path: Path) -> str:
-        root = self._context.data_directory if self._context else None
-        return path.relative_to(root).as_posix() if root is not None else str(path)
 
 
 def _catalog_directories(context: ReaderContext | None) -> Iterator[Path]:

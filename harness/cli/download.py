@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.cli.console import ERRORS, OUTPUT, say
 from harness.cli.experiment_options import DIRECTORY
+from harness.cli.progress import StepProgress
 from harness.environment import reader_context
 from harness.errors import ConfigurationError
 from sequences.datasets import Dataset, Wanted, dataset_names, resolve_names
@@ -25,12 +25,11 @@ from sequences.sequence_sets import list_sets
 _NOT_ALL = 1
 
 
-class _ByteProgress:
+class _ByteProgress(StepProgress):
     """A bar of bytes for what is being done; a line for it where there is no terminal. A context manager."""
 
     def __init__(self, console: Console):
-        self._console = console
-        self._bars = Progress(
+        bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
             DownloadColumn(),
@@ -39,22 +38,12 @@ class _ByteProgress:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "_ByteProgress":
-        self._bars.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bars.stop()
+        super().__init__(console, bars)
 
     def __call__(self, description: str, done: int, total: int) -> None:
         """Show how far something has come; a total of 0 is not known."""
-        if description not in self._tasks:
-            self._tasks[description] = self._bars.add_task(escape(description), total=total or None)
-            if not self._console.is_terminal:
-                say(self._console, f"{description} ({decimal(total)}) ..." if total else f"{description} ...")
-        self._bars.update(self._tasks[description], completed=done, total=total or None)
+        size = f" ({decimal(total)})" if total else ""
+        self._show(description, done, total or None, f"{description}{size} ...")
 
     def tell(self, words: str) -> None:
         """Write a sentence above the bars."""

@@ -1,11 +1,13 @@
 """Showing how an experiment goes: bars on a terminal, one line per trial everywhere."""
 
 from collections.abc import Sequence
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from harness.cli.console import say
 from harness.executor import Listener
 from harness.record import RunRecord, Status, TrialKey
 from harness.worker import ProgressLine
@@ -28,14 +30,19 @@ def progress_bars(console: Console) -> Progress:
 
 
 class StepProgress:
-    """Shows steps such as a sequence being made or a report being drawn. A context manager."""
+    """Shows steps such as a sequence being made or a report being drawn. A context manager.
 
-    def __init__(self, console: Console):
+    Args:
+        console: Where to.
+        bars: How; by default as all commands show them.
+    """
+
+    def __init__(self, console: Console, bars: Progress | None = None):
         self._console = console
-        self._bars = progress_bars(console)
+        self._bars = bars or progress_bars(console)
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> "StepProgress":
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 
@@ -44,10 +51,14 @@ class StepProgress:
 
     def __call__(self, description: str, done: int, total: int) -> None:
         """Show how far something has come."""
+        self._show(description, done, total, f"{description} ...")
+
+    def _show(self, description: str, done: int, total: int | None, line: str) -> None:
+        """Move the bar of something; at its first time, where there is no terminal, write ``line``."""
         if description not in self._tasks:
             self._tasks[description] = self._bars.add_task(escape(description), total=total)
             if not self._console.is_terminal:
-                self._console.print(f"{description} ...", highlight=False, markup=False)
+                say(self._console, line)
         self._bars.update(self._tasks[description], completed=done, total=total)
 
 

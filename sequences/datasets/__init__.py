@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Self
 from urllib.parse import unquote, urlsplit
@@ -13,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sequences.errors import UnknownNameError
+from sequences.packaged_yaml import read_packaged_yaml
 from sequences.reader import DATA_DIRECTORY_VARIABLE
 from sequences.registry import unknown_name_message
-from sequences.yaml_file import read_yaml
 
 _NAMES = ("euroc", "icl_nuim", "replica", "scannet", "seven_scenes", "tartanair", "tum")
 #: Archives that can be unpacked.
@@ -158,10 +157,7 @@ def load_dataset(name: str) -> Dataset:
     Raises:
         UnknownNameError: There is none of that name; the message lists what there is.
     """
-    if name not in _NAMES:
-        raise UnknownNameError(unknown_name_message("data set", name, _NAMES))
-    with as_file(files(__name__) / f"{name}.yaml") as path:
-        return read_yaml(path, Dataset)
+    return read_packaged_yaml(__name__, "data set", name, _NAMES, Dataset)
 
 
 def resolve_names(names: Iterable[str]) -> list[Wanted]:

@@ -2,17 +2,15 @@
 
 from enum import StrEnum
 from functools import cache
-from importlib.resources import as_file, files
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sequences.errors import SequenceError, UnknownNameError
+from sequences.errors import SequenceError
 from sequences.model import LABEL_UNKNOWN
-from sequences.registry import unknown_name_message
-from sequences.yaml_file import read_yaml
+from sequences.packaged_yaml import read_packaged_yaml
 
 _NAMES = ("cityscapes19", "nyu40", "nyud20", "scannet20")
 _Byte = Annotated[int, Field(ge=0, le=255)]
@@ -104,7 +102,4 @@ def load_label_space(name: str) -> LabelSpace:
     Raises:
         UnknownNameError: There is none of that name; the message lists what there is.
     """
-    if name not in _NAMES:
-        raise UnknownNameError(unknown_name_message("label space", name, _NAMES))
-    with as_file(files(__name__) / f"{name}.yaml") as path:
-        return read_yaml(path, LabelSpace)
+    return read_packaged_yaml(__name__, "label space", name, _NAMES, LabelSpace)
