@@ -17,7 +17,7 @@ from sequences.calibration import (
 )
 from sequences.errors import DataFileError
 from sequences.frame_files import FrameFiles
-from sequences.image_list import ImageList, read_image_list, require_files
+from sequences.image_list import ImageList, read_image_list
 from sequences.imu_files import CALIBRATION_FILE as IMU_CALIBRATION_FILE
 from sequences.imu_files import SAMPLES_FILE, has_imu, read_imu_calibration, read_imu_samples
 from sequences.lens import DISTORTION_REMOVED, LensCorrection
@@ -133,11 +133,9 @@ def y_axis_points_up(directory: Path) -> bool:
 
 def _read_lists(directory: Path) -> _Images:
     rgb = read_image_list(directory / RGB_LIST)
-    require_files(directory / RGB_LIST, rgb.files)
     if not (directory / DEPTH_LIST).exists():
         return _Images(rgb, None)
     depth = read_image_list(directory / DEPTH_LIST)
-    require_files(directory / DEPTH_LIST, depth.files)
 
     tolerance_ns = _association_tolerance_ns(rgb.timestamps_ns)
     pairs = associate(rgb.timestamps_ns, depth.timestamps_ns, tolerance_ns)
