@@ -1,0 +1,1 @@
+"""Training of networks: losses, data, the loop, and what it keeps on disk."""
