@@ -53,6 +53,7 @@ class ExperimentConfiguration(FrozenModel):
         runs: Repetitions of every combination.
         seed: Run ``r`` of every combination gets ``seed + r``.
         limits: How long each phase of the conversation with a backend may be silent.
+        prediction_cache: Whether predictions are kept and used again; never with feed ``realtime``.
         predict_limit_s: How long a perception module may take for a frame.
         trial_limit_s: How long a whole trial may take, everything included.
         images: Per backend, the container image to start instead of the backend's own.
@@ -74,6 +75,7 @@ class ExperimentConfiguration(FrozenModel):
     max_frames: int | None = Field(default=None, ge=1)
     coverage_floor: float = Field(default=0.9, ge=0, le=1)
     limits: PhaseLimits = PhaseLimits()
+    prediction_cache: bool = True
     predict_limit_s: FiniteFloat = Field(default=120.0, gt=0)
     trial_limit_s: FiniteFloat = Field(default=4 * 3600.0, gt=0)
     memory_limit_bytes: int | None = Field(default=None, gt=0)

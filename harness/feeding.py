@@ -56,7 +56,7 @@ class FeedingPlan:
 
 @dataclass
 class FeedingLog:
-    """What happened while frames were fed: one entry per frame that was sent.
+    """What happened while frames were fed: one entry per frame that was sent, unless said otherwise.
 
     Attributes:
         timestamps_ns: Stamps of the frames.
@@ -64,7 +64,8 @@ class FeedingLog:
         live_timestamps_ns: Stamps of the frames whose answer had a pose.
         live_poses: Those poses, camera to world, 4×4.
         reading_ms: Time to read each, in the thread that did.
-        perception_ms: Time to predict each.
+        perception_ms: Time to predict each of those that were predicted.
+        cached_frames: How many were not, since their prediction had been made before and kept.
         backend_ms: Time the backend says it spent on each.
         waited_s: Time it says it waited after each on purpose, for threads of its own.
         answer_ms: Time the harness waited for the answer to each, which it handed over at once.
@@ -77,6 +78,7 @@ class FeedingLog:
     live_poses: list[NDArray[np.float64]] = field(default_factory=list)
     reading_ms: list[float] = field(default_factory=list)
     perception_ms: list[float] = field(default_factory=list)
+    cached_frames: int = 0
     backend_ms: list[float] = field(default_factory=list)
     waited_s: list[float] = field(default_factory=list)
     answer_ms: list[float] = field(default_factory=list)
@@ -87,7 +89,8 @@ class FeedingLog:
 class _Predicted:
     frame: RgbdFrame
     reading_ms: float
-    perception_ms: float
+    #: None for a prediction that was made before.
+    perception_ms: float | None
 
 
 #: A frame to hand over, and the one after it where that is known.
@@ -130,7 +133,10 @@ def _hand_over(
     answer = client.track(frame, upcoming)
     log.answer_ms.append((time.perf_counter() - sent) * 1e3)
     log.reading_ms.append(predicted.reading_ms)
-    log.perception_ms.append(predicted.perception_ms)
+    if predicted.perception_ms is None:
+        log.cached_frames += 1
+    else:
+        log.perception_ms.append(predicted.perception_ms)
     log.backend_ms.append(answer.milliseconds)
     log.waited_s.append(answer.result.waited_seconds)
     log.timestamps_ns.append(frame.timestamp_ns)
@@ -144,9 +150,8 @@ def _hand_over(
 def _predict(plan: FeedingPlan, read: ReadFrame, previous_ns: int | None) -> _Predicted:
     """Predict one frame; ``previous_ns`` is the stamp of the frame sent before it."""
     frame = read.frame
-    started = time.perf_counter()
-    prediction = plan.module.predict(frame)
-    predicted = time.perf_counter()
+    timed = plan.module.predict_timed(frame)
+    prediction = timed.prediction
     samples = None
     if plan.sends_imu and previous_ns is not None:
         samples = plan.sequence.imu_between(previous_ns, frame.timestamp_ns)
@@ -159,7 +164,8 @@ def _predict(plan: FeedingPlan, read: ReadFrame, previous_ns: int | None) -> _Pr
         imu=None if samples is None else np.hstack([samples.gyroscope, samples.accelerometer]),
         imu_timestamps_ns=None if samples is None else samples.timestamps_ns,
     )
-    return _Predicted(rgbd, read.seconds * 1e3, (predicted - started) * 1e3)
+    perception_ms = None if timed.seconds is None else timed.seconds * 1e3
+    return _Predicted(rgbd, read.seconds * 1e3, perception_ms)
 
 
 def _frames_in_turn(plan: FeedingPlan, log: FeedingLog) -> Generator[_Turn]:

@@ -21,6 +21,7 @@ class Findings:
 
     sequence: dict[str, Any] = field(default_factory=dict)
     perception: dict[str, Any] = field(default_factory=dict)
+    predictions_kept: bool = False
     backend: dict[str, Any] = field(default_factory=dict)
     frames_in_sequence: int | None = None
     log: FeedingLog | None = None
@@ -70,7 +71,7 @@ def make_record(
         ground_truth_is_input=trial.ground_truth_is_input,
         configuration=configuration.model_dump(mode="json"),
         sequence=found.sequence or {"entry": trial.entry.to_json()},
-        perception=found.perception or {"name": trial.key.perception},
+        perception=_perception(trial, found),
         backend=found.backend or {"options": trial.backend_options},
         frames=_frame_counts(found),
         evaluation=found.evaluation,
@@ -99,6 +100,14 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _perception(trial: PlannedTrial, found: Findings) -> dict[str, Any]:
+    if not found.perception:
+        return {"name": trial.key.perception}
+    if not found.predictions_kept or found.log is None:
+        return found.perception
+    return found.perception | {"cached_frames": found.log.cached_frames}
+
+
 def _frame_counts(found: Findings) -> FrameCounts | None:
     if found.frames_in_sequence is None or found.log is None:
         return None
@@ -114,7 +123,8 @@ def _frame_counts(found: Findings) -> FrameCounts | None:
 def _timings(found: Findings) -> Timings:
     log, seconds = found.log or FeedingLog(), found.seconds
     tracking, waited = seconds.get("tracking"), sum(log.waited_s)
-    working = tracking - waited if tracking else None
+    # With predictions that were made before, the rate would be one that the pipeline does not have.
+    working = tracking - waited if tracking and not log.cached_frames else None
     return Timings(
         total_s=seconds.get("total"),
         start_s=seconds.get("start"),

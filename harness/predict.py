@@ -1,5 +1,6 @@
 """A perception module on images of one's own: what it says of each, as files and as a picture to look at."""
 
+import math
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.files import write_bytes
 from perception.choice import ModuleChoice
 from perception.errors import PerceptionError
 from perception.guarded import GuardedModule, create_module
+from perception.inference.canonical_camera import USUAL_FIELD_OF_VIEW_DEG
 from perception.module import Prediction
 from sequences.label_spaces import load_label_space
 from sequences.model import Frame, Intrinsics, SequenceInfo
@@ -29,6 +31,7 @@ def predict_images(
     paths: Sequence[Path],
     output: Path,
     progress: Callable[[str, int, int], None],
+    field_of_view_deg: float = USUAL_FIELD_OF_VIEW_DEG,
 ) -> list[Path]:
     """Predict images and write what was predicted.
 
@@ -41,6 +44,8 @@ def predict_images(
         paths: Images, and directories of images.
         output: Directory of the files.
         progress: Told about every image.
+        field_of_view_deg: Of the camera, horizontally, degrees. Some networks need it to tell how far away
+            things are.
 
     Returns:
         The pictures to look at.
@@ -61,7 +66,7 @@ def predict_images(
     for index, path in enumerate(images):
         progress("predicting", index, len(images))
         rgb = _read(path)
-        pictures.append(_write(output, path.stem, rgb, _predict(module, index, rgb)))
+        pictures.append(_write(output, path.stem, rgb, _predict(module, index, rgb, field_of_view_deg)))
     progress("predicting", len(images), len(images))
     return pictures
 
@@ -91,10 +96,12 @@ def _read(path: Path) -> NDArray[np.uint8]:
         raise ResultsError(f"cannot read the image {path}: {error}") from error
 
 
-def _predict(module: GuardedModule, index: int, rgb: NDArray[np.uint8]) -> Prediction:
+def _predict(
+    module: GuardedModule, index: int, rgb: NDArray[np.uint8], field_of_view_deg: float
+) -> Prediction:
     height, width = rgb.shape[:2]
-    # What is known of a camera that took a single image: its size.
-    camera = Intrinsics(float(width), float(width), (width - 1) / 2, (height - 1) / 2, width, height)
+    focal = width / 2 / math.tan(math.radians(field_of_view_deg) / 2)
+    camera = Intrinsics(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
     module.outputs(SequenceInfo("images", camera, np.array([index], dtype=np.int64), has_depth=False))
     return module.predict(Frame(index, index, rgb))
 

@@ -37,6 +37,7 @@ from harness.store import (
     TRAJECTORY_FILE,
     ExperimentDirectory,
 )
+from perception.cache import PredictionCache
 from perception.errors import PerceptionError
 from perception.guarded import create_module
 from sequences.errors import SequenceError
@@ -162,7 +163,7 @@ class TrialRun:
     ) -> FinalAnswer:
         found, trial = self._found, self._trial
         client, capabilities = started.client, started.capabilities
-        module = create_module(trial.perception)
+        module = create_module(trial.perception, self._prediction_cache())
         outputs = module.outputs(sequence.info)
         labels = labels_for(capabilities, module, outputs, sequence.info)
         if labels.why_not is not None:
@@ -171,6 +172,7 @@ class TrialRun:
         with self._phase("start"):
             self._progress("starting", 0, frames)
             module.load()
+            found.predictions_kept = module.keeps_predictions()
             found.perception = {
                 "name": module.name,
                 "choice": asdict(trial.perception),
@@ -202,6 +204,12 @@ class TrialRun:
         found.backend["statistics"] = plain_statistics(answer.result.statistics)
         found.files += backend_files(answer.result.files, output_directory)
         return answer
+
+    def _prediction_cache(self) -> PredictionCache | None:
+        """None where all frames must be predicted: at the sensor's rate kept predictions would fake speed."""
+        if self._configuration.feed is Feed.REALTIME or not self._configuration.prediction_cache:
+            return None
+        return PredictionCache.below(self._context.cache_directory)
 
     def _evaluate(
         self,

@@ -81,6 +81,15 @@ class PerceptionModule(ABC):
         """
         return None
 
+    def begin(self, sequence: SequenceInfo) -> None:  # noqa: B027 - most modules need not know
+        """Take notice of the sequence that the frames to come are of, such as of its camera.
+
+        Called before the first of them, before or after ``load``.
+
+        Raises:
+            PerceptionError: As :meth:`outputs`.
+        """
+
     def load(self) -> None:  # noqa: B027 - most modules have nothing to load
         """Load what predicting needs, so that the first frame is as fast as the others. Called once.
 
@@ -102,6 +111,19 @@ class PerceptionModule(ABC):
         Asked after ``load``.
         """
         return {}
+
+    def cache_identity(self) -> Mapping[str, Any] | None:
+        """What decides the predictions of this module; None when they must not be kept and used again.
+
+        For modules whose prediction of a frame depends on that frame, on source, camera and label space of
+        the sequence, and on what is named here: digest of the weights, options, device and precision,
+        versions of the packages that calculate. Not on other frames, on chance, or on anything else on this
+        machine. The harness adds frame, sequence, the module's own code, ours, versions of NumPy, OpenCV and
+        Pillow, and what the processor can do.
+
+        Plain JSON values. Asked after ``load``, once a sequence.
+        """
+        return None
 
 
 PERCEPTION_MODULES: Registry[PerceptionModule] = Registry(

@@ -20,7 +20,7 @@ from perception.inference.images import (
 )
 from perception.inference.options import InferenceOptions, Precision, parse_options
 from perception.module import PerceptionModule, Prediction
-from sequences.model import Frame, SequenceInfo
+from sequences.model import Frame, Intrinsics, SequenceInfo
 
 #: Keys of an ONNX file's metadata: what the network takes and gives; where it came from.
 CONTRACT_KEY, SOURCE_KEY = "slam_harness_contract", "slam_harness_source"
@@ -49,6 +49,7 @@ class OnnxModule(PerceptionModule):
         self._contract = _read_contract(path, metadata)
         _check_graph(path, self._session, self._contract)
         self._builder = PredictionBuilder(self._contract, options.depth_scale, options.label_space)
+        self._camera: Intrinsics | None = None
         self._outputs = [output.name for output in self._session.get_outputs() if output.name in _FIELDS]
 
     @classmethod
@@ -73,6 +74,10 @@ class OnnxModule(PerceptionModule):
         """That of the file's labels, or the one they are turned into; None without semantics."""
         return self._builder.label_space if "semseg" in self._outputs else None
 
+    def begin(self, sequence: SequenceInfo) -> None:
+        """Remember the camera, whose focal length decides how far away things are."""
+        self._camera = sequence.intrinsics
+
     def predict(self, frame: Frame) -> Prediction:
         """Predict one frame from its image alone."""
         image = network_input(frame.rgb, self._contract, self._options.resizing)
@@ -84,7 +89,7 @@ class OnnxModule(PerceptionModule):
             normals=None if "normals" not in found else found["normals"][0],
             edges=None if "edge" not in found else found["edge"][0, 0],
         )
-        return self._builder.build(output, *frame.rgb.shape[:2])
+        return self._builder.build(output, *frame.rgb.shape[:2], self._camera)
 
     def describe(self) -> dict[str, Any]:
         """File, its digest and source, options and versions."""
@@ -97,6 +102,10 @@ class OnnxModule(PerceptionModule):
             "label_space": self._builder.label_space,
             "packages": {"onnxruntime": version("onnxruntime")},
         }
+
+    def cache_identity(self) -> dict[str, Any]:
+        """What a record holds, but for name and origin of the file, which decide nothing."""
+        return {name: value for name, value in self.describe().items() if name not in ("file", "source")}
 
 
 def make_session(path: Path, device: str = "cpu") -> Any:

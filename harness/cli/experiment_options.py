@@ -60,6 +60,11 @@ _OPTIONS = (
         help="A container image instead of the backend's own; repeatable.",
     ),
     click.option("--feed", type=click.Choice([feed.value for feed in Feed]), help="Default: lockstep."),
+    click.option(
+        "--prediction-cache/--no-prediction-cache",
+        default=None,
+        help="Keep predictions of networks and use them again (default; never with --feed realtime).",
+    ),
     click.option("--max-frames", type=int, help="Only the first frames of every sequence."),
     click.option("--coverage-floor", type=float, help="Share of frames that need a pose (default 0.9)."),
     click.option(

@@ -13,6 +13,7 @@ from harness.prediction_thread import PredictionThread, within_limit
 from harness.record import RunRecord
 from harness.report.fusion import DepthImage
 from harness.report.tracks import Track
+from perception.cache import PredictionCache
 from perception.choice import ModuleChoice
 from perception.errors import PerceptionError
 from perception.guarded import GuardedModule, create_module
@@ -65,6 +66,8 @@ def open_recorded_sequence(record: RunRecord, context: ReaderContext) -> Sequenc
 def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
     """Open the sequence of a trial again, and predict the depth of some of its frames again.
 
+    Predictions that the trial has kept are not made again.
+
     A prediction may take as long as it might in the trial.
 
     Raises:
@@ -77,7 +80,8 @@ def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
         choice = TypeAdapter(ModuleChoice).validate_python(record.perception.get("choice"))
     except ValidationError as error:
         raise SequenceError(f"its record does not say what perception '{name}' is") from error
-    module = create_module(choice)
+    keeps = record.configuration.get("prediction_cache", True)
+    module = create_module(choice, PredictionCache.below(context.cache_directory) if keeps else None)
     if "depth" not in module.outputs(sequence.info):
         raise PerceptionError(f"perception '{name}' predicts no depth to fuse")
     module.load()

@@ -14,11 +14,12 @@ from PIL import Image
 from pydantic import Field, FiniteFloat
 
 from perception.errors import PerceptionError
+from perception.inference.canonical_camera import canonical_factor
 from perception.module import Prediction
 from perception.settings import Settings
 from sequences.errors import SequenceError
 from sequences.label_spaces import LabelSpace, load_label_space
-from sequences.model import LABEL_UNKNOWN
+from sequences.model import LABEL_UNKNOWN, Intrinsics
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -41,6 +42,8 @@ class ImageContract(Settings):
         min_depth: Least depth it can say, metres.
         max_depth: Greatest, metres.
         label_space: Label space of its classes; class i is the i-th of the space. None without semantics.
+        canonical_focal: Its depth is that of a camera with this focal length over the width of the image, see
+            `perception.inference.canonical_camera`. None: of the camera that took the image.
     """
 
     image_size: tuple[int, int]
@@ -49,6 +52,7 @@ class ImageContract(Settings):
     min_depth: FiniteFloat = Field(ge=0)
     max_depth: FiniteFloat = Field(gt=0)
     label_space: str | None = None
+    canonical_focal: FiniteFloat | None = Field(default=None, gt=0)
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class NetworkOutput:
     """What a network says of one image, at its own resolution h × w.
 
     Attributes:
-        depth: float32 [h, w], metres, not yet scaled.
+        depth: float32 [h, w], metres, not yet scaled; that of a canonical camera where the contract has one.
         classes: uint8 [h, w], index of the likeliest class.
         normals: float32 [3, h, w], unit vectors.
         edges: float32 [h, w], logits.
@@ -126,11 +130,23 @@ class PredictionBuilder:
         self.label_space = label_space or contract.label_space
         self._label_of_class = _label_table(contract.label_space, self.label_space)
 
-    def build(self, output: NetworkOutput, height: int, width: int) -> Prediction:
+    def build(
+        self, output: NetworkOutput, height: int, width: int, camera: Intrinsics | None = None
+    ) -> Prediction:
         """The prediction for an image of that size.
 
-        Depth is scaled, clipped to the network's range times the scale, and interpolated bilinearly; labels
-        are the nearest ones; normals are interpolated and normalised again.
+        Depth is clipped to the network's range, turned from that of a canonical camera into that of the one
+        that took the image, scaled, and interpolated bilinearly; labels are the nearest ones; normals are
+        interpolated and normalised again.
+
+        Args:
+            output: Of the network.
+            height: Of the image, pixels.
+            width: Of the image, pixels.
+            camera: That took the image; needed where the contract has a canonical focal length.
+
+        Raises:
+            PerceptionError: The camera is needed and not known.
         """
         size = (width, height)
         semantics = edges = None
@@ -140,15 +156,21 @@ class PredictionBuilder:
         if output.edges is not None:
             edges = cv2.resize(_sigmoid(output.edges), size, interpolation=cv2.INTER_LINEAR)
         return Prediction(
-            depth=None if output.depth is None else self._depth(output.depth, size),
+            depth=None if output.depth is None else self._depth(output.depth, size, camera),
             semantics=semantics,
             label_space=None if semantics is None else self.label_space,
             normals=None if output.normals is None else _resized_normals(output.normals, size),
             edges=edges,
         )
 
-    def _depth(self, depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    def _depth(
+        self, depth: NDArray[np.float32], size: tuple[int, int], camera: Intrinsics | None
+    ) -> NDArray[np.float32]:
         scale = self._depth_scale
+        if self._contract.canonical_focal is not None:
+            if camera is None:
+                raise PerceptionError("metric depth by this network needs the focal length of the camera")
+            scale /= canonical_factor(camera, self._contract.canonical_focal)
         least, greatest = self._contract.min_depth * scale, self._contract.max_depth * scale
         clipped = np.clip(depth * np.float32(scale), np.float32(least), np.float32(greatest))
         return np.asarray(cv2.resize(clipped, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)

@@ -56,6 +56,10 @@ class NetworkConfig(Settings):
         register_feed: False: the gates are fed zeros in place of the register tokens.
         rope_rescale_coords: Training only: rotary coordinates are scaled by one log-uniform factor in
             [1 / this, this] per forward pass; the released code does so with 2.0. Null: never.
+        canonical_focal: Depth inside the network is that of a camera with this focal length over the width of
+            its image (`perception.inference.canonical_camera`), and the range and bins are too; predictions
+            are metric for any camera whose focal length is known. Null: depth is metric as it comes, which
+            is right for the cameras of the training alone.
         image_size: Height and width that images are resized to, pixels.
         label_space: Name of the space of the class ids.
     """
@@ -80,6 +84,7 @@ class NetworkConfig(Settings):
     register_gated_mamba: bool = True
     register_feed: bool = True
     rope_rescale_coords: FiniteFloat | None = Field(default=None, gt=1)
+    canonical_focal: FiniteFloat | None = Field(default=None, gt=0)
     image_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
     label_space: str | None = None
 

@@ -24,7 +24,7 @@ from perception.m2hmx.weights import NETWORK, load_network, read_info
 from perception.mamba.selective_scan import scan_implementation
 from perception.module import PerceptionModule, Prediction
 from perception.weights import WeightsInfo
-from sequences.model import Frame, SequenceInfo
+from sequences.model import Frame, Intrinsics, SequenceInfo
 
 
 class M2hmxModule(PerceptionModule):
@@ -37,6 +37,7 @@ class M2hmxModule(PerceptionModule):
         self._contract = image_contract(self._config)
         self._builder = PredictionBuilder(self._contract, options.depth_scale, options.label_space)
         self._network: M2HMX | None = None
+        self._camera: Intrinsics | None = None
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> "M2hmxModule":
@@ -61,6 +62,10 @@ class M2hmxModule(PerceptionModule):
         """That of the network, or the one its labels are turned into; None without semantics."""
         return self._builder.label_space
 
+    def begin(self, sequence: SequenceInfo) -> None:
+        """Remember the camera, whose focal length decides how far away things are."""
+        self._camera = sequence.intrinsics
+
     def load(self) -> None:
         """Build the network where it will run."""
         network = load_for_prediction(self._info, self._config)
@@ -76,7 +81,7 @@ class M2hmxModule(PerceptionModule):
         image = network_input(frame.rgb, self._contract, self._options.resizing)
         with torch.inference_mode(), self._placement.autocast():
             outputs = self._network(torch.from_numpy(image).to(self._placement.device))
-        return self._builder.build(network_output(outputs), *frame.rgb.shape[:2])
+        return self._builder.build(network_output(outputs), *frame.rgb.shape[:2], self._camera)
 
     def describe(self) -> dict[str, Any]:
         """Network, weights, options, device, precision and versions."""
@@ -95,6 +100,10 @@ class M2hmxModule(PerceptionModule):
             "packages": {name: version(name) for name in ("torch", "timm", "peft")},
         }
 
+    def cache_identity(self) -> dict[str, Any]:
+        """What a record holds, but for name and origin of the file of weights, which decide nothing."""
+        return self.describe() | {"weights": self._info.digest}
+
 
 def image_contract(config: NetworkConfig) -> ImageContract:
     """What a network of this configuration takes and gives.
@@ -112,6 +121,7 @@ def image_contract(config: NetworkConfig) -> ImageContract:
         min_depth=config.min_depth,
         max_depth=config.max_depth,
         label_space=config.label_space if "semseg" in config.tasks else None,
+        canonical_focal=config.canonical_focal,
     )
     if "semseg" in config.tasks:
         require_classes(contract, config.num_classes)

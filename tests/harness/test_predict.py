@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from m2hmx_weights import photograph
+from m2hmx_weights import photograph, write_small_weights
 from PIL import Image
 
 from harness.errors import ResultsError
@@ -166,3 +166,17 @@ def test_a_module_that_breaks_its_promises_is_stopped(monkeypatch, tmp_path):
     with pytest.raises(ModuleFailedError, match="missing, which outputs"):
         predict(ModuleChoice("everything"), write_image(tmp_path / "a.png", 2, 3), output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_field_of_view_says_how_far_away_things_are(tmp_path):
+    weights = write_small_weights(tmp_path / "canonical.safetensors", canonical_focal=0.5)
+    choice = ModuleChoice("m2hmx", str(weights.path))
+    image = write_image(tmp_path / "one.png", 64, 96)
+    found = []
+    # Half of the width over the focal length is 1, and 2.
+    for name, degrees in (("near", 2 * np.degrees(np.arctan(2))), ("far", 90.0)):
+        predict_images(choice, [image], tmp_path / name, lambda *_: None, field_of_view_deg=degrees)
+        found.append(read(tmp_path / name / "one.depth.png").astype(float))
+    known = (found[0] > 100) & (found[1] > 0)
+    assert known.mean() > 0.5
+    np.testing.assert_allclose(found[1][known] / found[0][known], 2, rtol=0.02)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from m2hmx_fill import filled_checkpoint, filled_network
-from m2hmx_weights import SIZE, photograph, small, write_small_weights
+from m2hmx_weights import SIZE, photograph, photographed, small, write_small_weights
 
 from perception.choice import ModuleChoice, parse_choice
 from perception.errors import ModuleFailedError, PerceptionError
@@ -64,6 +64,23 @@ def test_a_prediction_is_the_network_between_two_resizings(weights):
     assert found.normals is found.edges is None
 
 
+def test_depth_of_a_canonical_camera_becomes_that_of_the_one_that_took_the_image(weights, tmp_path):
+    canonical = write_small_weights(tmp_path / "canonical.safetensors", canonical_focal=0.5)
+    plain = predict(weights).depth
+    for focal in (40.0, 80.0, 240.0):
+        module = create_module(ModuleChoice("m2hmx", str(canonical.path)))
+        module.outputs(photographed(focal))
+        # 80 pixels are half of the width.
+        np.testing.assert_allclose(module.predict(FRAME).depth, plain * (focal / 80), rtol=1e-4)
+
+
+def test_depth_of_a_canonical_camera_without_a_camera_is_an_error(tmp_path):
+    canonical = write_small_weights(tmp_path / "canonical.safetensors", canonical_focal=0.5)
+    module = create_module(ModuleChoice("m2hmx", str(canonical.path)))
+    with pytest.raises(PerceptionError, match="needs the focal length of the camera"):
+        module.predict(FRAME)
+
+
 def test_what_the_sensor_recorded_changes_nothing(weights):
     recorded = replace(
         FRAME, depth=np.full((120, 160), 3.0, np.float32), labels=np.ones((120, 160), np.uint8)
@@ -74,12 +91,12 @@ def test_what_the_sensor_recorded_changes_nothing(weights):
 
 def test_outputs_are_those_of_the_tasks(weights, tmp_path):
     module = create_module(ModuleChoice("m2hmx", str(weights)))
-    assert module.outputs(None) == {"depth", "semantics"}
+    assert module.outputs(photographed()) == {"depth", "semantics"}
     four = write_small_weights(
         tmp_path / "four.safetensors", tasks=["semseg", "depth", "normals", "edge"], edge_refine_threshold=0.6
     )
     module = create_module(ModuleChoice("m2hmx", str(four.path)))
-    assert module.outputs(None) == {"depth", "semantics", "normals", "edges"}
+    assert module.outputs(photographed()) == {"depth", "semantics", "normals", "edges"}
     prediction = module.predict(FRAME)
     np.testing.assert_allclose(np.linalg.norm(prediction.normals, axis=2), 1, atol=1e-5)
     assert 0 <= prediction.edges.min() < prediction.edges.max() <= 1

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from m2hmx_weights import photograph, write_small_weights
+from m2hmx_weights import photograph, photographed, write_small_weights
 from onnx import TensorProto, helper
 from torch import nn
 
@@ -30,12 +30,13 @@ FOUR_TASKS = {"tasks": ["semseg", "depth", "normals", "edge"], "edge_refine_thre
 def exported(tmp_path_factory):
     """Weights of four tasks, the ONNX file made of them, and how much it differs."""
     directory = tmp_path_factory.mktemp("export")
-    info = write_small_weights(directory / "small.safetensors", **FOUR_TASKS)
+    info = write_small_weights(directory / "small.safetensors", canonical_focal=0.8, **FOUR_TASKS)
     return info, directory / "small.onnx", export_weights(info.path, directory / "small.onnx")
 
 
 def module(name, path, **options):
     created = create_module(ModuleChoice(name, str(path), options))
+    created.outputs(photographed())
     created.load()
     return created
 
@@ -62,11 +63,13 @@ def test_the_file_says_what_it_takes_and_which_weights_it_has(exported):
     assert metadata[SOURCE_KEY]["weights"] == info.digest
 
 
-def test_both_modules_predict_the_same(exported):
+@pytest.mark.parametrize("focal", [100.0, 200.0])
+def test_both_modules_predict_the_same(exported, focal):
     info, path, _ = exported
     theirs = module("m2hmx", info.path, depth_scale=1.4, label_space="nyud20")
     ours = module("onnx", path, depth_scale=1.4, label_space="nyud20")
-    assert ours.outputs(None) == theirs.outputs(None) == {"depth", "semantics", "normals", "edges"}
+    tasks = {"depth", "semantics", "normals", "edges"}
+    assert ours.outputs(photographed(focal)) == theirs.outputs(photographed(focal)) == tasks
     assert ours.label_space(None) == theirs.label_space(None) == "nyud20"
     expected, found = theirs.predict(FRAME), ours.predict(FRAME)
     for name in ("depth", "normals", "edges"):

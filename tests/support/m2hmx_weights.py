@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from perception.m2hmx.weights import write_network
 from perception.weights import WeightsInfo
+from sequences.model import Intrinsics, SequenceInfo
 
 #: Height and width that the network takes.
 SIZE = (64, 96)
@@ -31,6 +32,12 @@ def small(**changes: Any) -> dict[str, Any]:
 def write_small_weights(path: Path, **changes: Any) -> WeightsInfo:
     """A file of weights of that network, or of one that differs from it."""
     return write_network(filled_network(small(**changes)), path, {"file": "made for a test"})
+
+
+def photographed(focal: float = 140.0, height: int = 120, width: int = 160) -> SequenceInfo:
+    """A sequence of one such image, by a camera with that focal length in pixels."""
+    camera = Intrinsics(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
+    return SequenceInfo("photograph", camera, np.array([0]), has_depth=False)
 
 
 def photograph(height: int = 120, width: int = 160, seed: int = 0) -> NDArray[np.uint8]:
