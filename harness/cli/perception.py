@@ -10,9 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.console import ERRORS, OUTPUT, say
+from harness.cli.perception_eval import eval_command
+from harness.cli.perception_train import train
 from harness.cli.progress import StepProgress
 from harness.errors import ConfigurationError
 from perception.choice import parse_choice
+from perception.inference.canonical_camera import USUAL_FIELD_OF_VIEW_DEG
 from perception.module import PERCEPTION_MODULES
 
 _FILE = click.Path(path_type=Path)
@@ -21,6 +24,10 @@ _FILE = click.Path(path_type=Path)
 @click.group()
 def perception() -> None:
     """Perception modules: what turns a frame into depth and semantics."""
+
+
+perception.add_command(train)
+perception.add_command(eval_command)
 
 
 @perception.command("ls")
@@ -82,15 +89,27 @@ def describe(name: str, size: str | None, as_json: bool) -> None:
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--module", required=True, metavar="NAME[:FILE]", help="As for 'harness run --perception'.")
 @click.option("--output", required=True, type=_FILE, help="Directory for what is predicted.")
+@click.option(
+    "--field-of-view",
+    type=click.FloatRange(1, 179),
+    default=USUAL_FIELD_OF_VIEW_DEG,
+    show_default=True,
+    metavar="DEGREES",
+    help="Of the camera, horizontally; some networks need it to tell how far away things are.",
+)
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="An option of the module.")
-def predict(images: tuple[Path, ...], module: str, output: Path, settings: tuple[str, ...]) -> None:
+def predict(
+    images: tuple[Path, ...], module: str, output: Path, field_of_view: float, settings: tuple[str, ...]
+) -> None:
     """Predict IMAGES (files or directories): depth, labels and a picture to look at of each."""
     from harness.cli.module_options import module_options
     from harness.predict import predict_images
 
     options = module_options(settings)
     with StepProgress(ERRORS) as progress:
-        pictures = predict_images(parse_choice(module, options), images, output, progress)
+        pictures = predict_images(
+            parse_choice(module, options), images, output, progress, field_of_view_deg=field_of_view
+        )
     for picture in pictures:
         say(OUTPUT, str(picture))
 
