@@ -89,7 +89,8 @@ class OnnxModule(PerceptionModule):
             normals=None if "normals" not in found else found["normals"][0],
             edges=None if "edge" not in found else found["edge"][0, 0],
         )
-        return self._builder.build(output, *frame.rgb.shape[:2], self._camera)
+        height, width = frame.rgb.shape[:2]
+        return self._builder.build(output, height, width, self._camera)
 
     def describe(self) -> dict[str, Any]:
         """File, its digest and source, options and versions."""

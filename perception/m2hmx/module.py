@@ -81,7 +81,8 @@ class M2hmxModule(PerceptionModule):
         image = network_input(frame.rgb, self._contract, self._options.resizing)
         with torch.inference_mode(), self._placement.autocast():
             outputs = self._network(torch.from_numpy(image).to(self._placement.device))
-        return self._builder.build(network_output(outputs), *frame.rgb.shape[:2], self._camera)
+        height, width = frame.rgb.shape[:2]
+        return self._builder.build(network_output(outputs), height, width, self._camera)
 
     def describe(self) -> dict[str, Any]:
         """Network, weights, options, device, precision and versions."""

@@ -55,7 +55,8 @@ def validate(
         image = torch.from_numpy(network_input(view.rgb, contract)).to(placement.device)
         with torch.inference_mode(), placement.autocast():
             outputs = network(image)
-        prediction = builder.build(network_output(outputs), *view.rgb.shape[:2], view.intrinsics)
+        camera = view.intrinsics
+        prediction = builder.build(network_output(outputs), camera.height, camera.width, camera)
         if view.depth is not None and prediction.depth is not None:
             depths.add(view.depth, prediction.depth)
         if (
