@@ -136,4 +136,5 @@ def _backends() -> list[Piece]:
 
 def where_things_are() -> str:
     """One line with the directories that the harness uses beside the current one."""
-    return f"kept between runs (vocabularies, generated sequences): {cache_directory()}"
+    kept = "vocabularies, generated sequences, predictions of networks, synthetic views to train on"
+    return f"kept between runs ({kept}): {cache_directory()}"

@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
 
 @click.command("eval")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1)
 @click.option("--module", required=True, metavar="NAME[:FILE]", help="As for 'harness run --perception'.")
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="An option of the module.")
+@click.option(
+    "--held-out",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="CONFIG",
+    help="In place of sequences: the views that the CONFIG of a training holds out.",
+)
 @click.option("--every", type=click.IntRange(min=1), metavar="N", default=1, help="Only every Nth frame.")
 @click.option("--max-frames", type=click.IntRange(min=1), metavar="N", help="At most N frames per sequence.")
 @click.option(
@@ -56,6 +62,7 @@ def eval_command(
     names: tuple[str, ...],
     module: str,
     settings: tuple[str, ...],
+    held_out: Path | None,
     published: str | None,
     output: Path | None,
     **options: Any,
@@ -63,24 +70,36 @@ def eval_command(
     """Predict the frames of sequences, and compare with their depth, labels and poses.
 
     NAME is a set, a sequence of one, or the path of a recording. Depth and labels that were recorded are the
-    truth; the module is not shown them unless it says that it reads the sensor.
+    truth; the module is not shown them unless it says that it reads the sensor. With --held-out the views
+    that a network was not trained on take the place of sequences.
 
     A frame that cannot be read or predicted ends the evaluation, and nothing is written.
     """
+    if bool(names) == (held_out is not None):
+        raise click.UsageError("name sequences, or views with --held-out, and not both")
     from harness.ablation import print_table
-    from harness.perception_evaluation import evaluate_and_write, notes, require_place
+    from harness.perception_evaluation import (
+        evaluate_and_write,
+        notes,
+        open_held_out_views,
+        open_sequences,
+        require_place,
+    )
     from perception.evaluation import evaluation_options
 
     choice = parse_choice(module, module_options(settings))
     chosen = evaluation_options(**options)
     papers = _papers(published) if published is not None else None
-    subject = f"perception-{choice.label}-{Path(names[0]).name}"
+    subject = f"perception-{choice.label}-{held_out.stem if held_out else Path(names[0]).name}"
     directory = output or dated_path(RUNS_DIRECTORY, subject)
     require_place(directory)
     with StepProgress(ERRORS) as progress:
         context = reader_context(progress)
-        entries = resolve(names, context)
-        run = evaluate_and_write(choice, entries, context, chosen, papers, directory)
+        if held_out is not None:
+            opened = [open_held_out_views(held_out, progress)]
+        else:
+            opened = open_sequences(resolve(names, context), context)
+        run = evaluate_and_write(choice, opened, progress, chosen, papers, directory)
     for table in run.tables:
         print_table(table, OUTPUT)
         say(OUTPUT, "")

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from perception.choice import ModuleChoice
@@ -13,10 +13,11 @@ from perception.evaluation.latency import execution
 from perception.evaluation.options import EvaluationOptions
 from perception.evaluation.scale_drift import ScaleDrift, ScaleDriftSummary, summarise_drift
 from perception.evaluation.sequence_scores import Figures, FrameFigures, SequenceScores, merged
+from perception.evaluation.view_sequence import ViewSequence
 from perception.guarded import GuardedModule, create_module
 from sequences.errors import SequenceError
+from sequences.model import Frame, Intrinsics, SequenceInfo
 from sequences.model import Sequence as FrameSequence
-from sequences.model import SequenceInfo
 
 #: What errors are raised again as: the first that fits.
 _KINDS = (ModuleFailedError, PerceptionError, SequenceError)
@@ -30,7 +31,7 @@ class EvaluatedSequence:
         info: What is known of it.
         outputs: What the module gave on it, sorted.
         figures: All figures but the drift.
-        drift: How the scale changes along it; None without depth to compare.
+        drift: How the scale changes along it; None without depth to compare, and for single views.
         frames: Figures of every frame that took part.
     """
 
@@ -112,7 +113,7 @@ def evaluate_module(
                 each.sequence.info,
                 tuple(sorted(each.outputs)),
                 score.figures(),
-                score.scale_drift(),
+                None if isinstance(each.sequence, ViewSequence) else score.scale_drift(),
                 tuple(score.frames),
             )
         )
@@ -146,17 +147,28 @@ def _compare(
     name = sequence.info.name
     score = SequenceScores(sequence, planned.outputs, planned.labels, options)
     indices = options.indices(len(sequence))
+    seen = sequence.info.intrinsics
     with _named(name):
         module.load()
     for done, index in enumerate(indices):
         progress(f"evaluating {name}", done, len(indices))
         with _named(name, index):
-            frame = sequence.frame(index)
+            frame, camera = _read(sequence, index)
+            if camera != seen:
+                seen = camera
+                module.outputs(replace(sequence.info, intrinsics=camera))
             timed = module.predict_timed(frame)
             assert timed.seconds is not None, "predictions are not kept, since their time is a figure"
-            score.add(frame, timed.prediction, 1000 * timed.seconds)
+            score.add(frame, camera, timed.prediction, 1000 * timed.seconds)
     progress(f"evaluating {name}", len(indices), len(indices))
     return score
+
+
+def _read(sequence: FrameSequence, index: int) -> tuple[Frame, Intrinsics]:
+    """A frame, and the camera that took it: of single views each has its own."""
+    if isinstance(sequence, ViewSequence):
+        return sequence.frame_and_camera(index)
+    return sequence.frame(index), sequence.info.intrinsics
 
 
 @contextmanager

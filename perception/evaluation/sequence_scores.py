@@ -24,7 +24,7 @@ from perception.evaluation.semantics import SemanticsFigures, SemanticsScore
 from perception.evaluation.surface_normals import normals_from_depth
 from perception.module import Prediction
 from sequences.association import associate
-from sequences.model import NANOSECONDS_PER_SECOND, Frame
+from sequences.model import NANOSECONDS_PER_SECOND, Frame, Intrinsics
 from sequences.model import Sequence as FrameSequence
 
 
@@ -142,7 +142,6 @@ class SequenceScores(Scores):
         super().__init__()
         self._options = options
         self._labels = labels
-        self._camera = sequence.info.intrinsics
         self._path_m = path_lengths(sequence)
         self._consistency: TemporalConsistency | None = None
         self.frames: list[FrameFigures] = []
@@ -177,8 +176,8 @@ class SequenceScores(Scores):
             self._consistency = TemporalConsistency(sequence, self._path_m, self._options.every)
             self.consistency = self._consistency.logs
 
-    def add(self, frame: Frame, prediction: Prediction, predict_ms: float) -> None:
-        """Compare one frame with what was predicted of it.
+    def add(self, frame: Frame, camera: Intrinsics, prediction: Prediction, predict_ms: float) -> None:
+        """Compare one frame, which a camera took, with what was predicted of it.
 
         Raises:
             SequenceError: A true label is none of its label space.
@@ -190,7 +189,7 @@ class SequenceScores(Scores):
         else:
             self.milliseconds.append(predict_ms)
         accuracy = self._add_labels(frame, prediction)
-        depth = self._add_depth(frame, prediction)
+        depth = self._add_depth(frame, camera, prediction)
         self.frames.append(
             FrameFigures(
                 index=frame.index,
@@ -215,7 +214,7 @@ class SequenceScores(Scores):
             return None
         return self.semantics.add(truth, self._labels.predicted_labels(prediction.semantics))
 
-    def _add_depth(self, frame: Frame, prediction: Prediction) -> FrameDepth | None:
+    def _add_depth(self, frame: Frame, camera: Intrinsics, prediction: Prediction) -> FrameDepth | None:
         if self._consistency is not None and prediction.depth is not None:
             self._consistency.add(frame, prediction.depth)
         if frame.depth is None:
@@ -224,7 +223,7 @@ class SequenceScores(Scores):
             options = self._options
             inside = (frame.depth >= options.min_depth) & (frame.depth <= options.max_depth)
             depth = np.where(inside, frame.depth, np.float32(0))
-            self.normals.add(normals_from_depth(depth, self._camera), prediction.normals, depth)
+            self.normals.add(normals_from_depth(depth, camera), prediction.normals, depth)
         if self.depth is None or prediction.depth is None:
             return None
         return self.depth.add(frame.depth, prediction.depth)

@@ -11,16 +11,15 @@ _GIBIBYTE = 2**30
 def keep_freed_memory() -> None:
     """Let glibc keep memory that was freed, instead of giving it back and asking the kernel again.
 
-    By default every large tensor is a mapping of its own, whose pages the kernel must fill with zeros each
-    time; that took more of a step than the network did (benchmarks/training_step.py). Other C libraries are
-    left as they are.
+    By default the memory of most large tensors goes back when they are freed, and the kernel must fill the
+    pages of the next ones with zeros: hundreds of thousands in a step of m2hmx-nano, which
+    `benchmarks/training_step.py` counts. Other C libraries are left as they are.
     """
     if platform.libc_ver()[0] != "glibc":
         return
     mallopt = ctypes.CDLL(None).mallopt
-    for parameter, value in (
-        (_MMAP_THRESHOLD, _GIBIBYTE),
-        (_TRIM_THRESHOLD, 2 * _GIBIBYTE - 1),
-        (_TOP_PAD, _GIBIBYTE // 4),
-    ):
-        mallopt(parameter, value)
+    if not mallopt(_MMAP_THRESHOLD, _GIBIBYTE):
+        # Older versions keep nothing so large; setting the others alone would make matters worse.
+        return
+    mallopt(_TRIM_THRESHOLD, 2 * _GIBIBYTE - 1)
+    mallopt(_TOP_PAD, _GIBIBYTE // 4)

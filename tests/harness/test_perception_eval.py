@@ -2,16 +2,19 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from m2hmx_weights import write_small_weights
+from m2hmx_weights import small, write_small_weights
+from training_boxes import BoxViews
 from tum_room import write_tum_room
 
 from harness.cli.perception_eval import eval_command
 from harness.errors import ConfigurationError, ResultsError
 from perception.errors import ModuleFailedError, PerceptionError
+from perception.training.view_sources import VIEW_SOURCES
 from sequences.errors import SequenceError
 
 FRAMES = 12
@@ -191,3 +194,61 @@ def test_a_module_that_peeks_is_shown_nothing(room):
 def test_a_mistake_is_a_sentence(room, arguments, error, words):
     with pytest.raises(error, match=words):
         run(*arguments)
+
+
+@pytest.fixture
+def held_out_boxes(tmp_path, monkeypatch):
+    """A configuration that holds out views of boxes, each by a camera of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(VIEW_SOURCES, "load", lambda name: ZoomedBoxViews)
+    config = {
+        "network": small(),
+        "data": {"kind": "boxes"},
+        "evaluation": {"kind": "boxes", "parameters": {"count": 6}},
+        "steps": 1,
+        "batch_size": 1,
+    }
+    path = tmp_path / "boxes.yaml"
+    path.write_text(json.dumps(config))
+    return path
+
+
+class ZoomedBoxViews(BoxViews):
+    def view(self, index):
+        view = super().view(index)
+        camera = view.intrinsics
+        return replace(
+            view, intrinsics=replace(camera, fx=camera.fx * (1 + index), fy=camera.fy * (1 + index))
+        )
+
+
+def test_held_out_views_are_compared_each_with_its_own_camera(held_out_boxes, tmp_path):
+    plain = write_small_weights(tmp_path / "plain.safetensors")
+    canonical = write_small_weights(tmp_path / "canonical.safetensors", canonical_focal=0.5)
+    ratios = []
+    for weights in (plain, canonical):
+        output = tmp_path / weights.path.stem
+        said = run("--held-out", held_out_boxes, "--module", f"m2hmx:{weights.path}", "--output", output)
+        assert said.exit_code == 0, said.output
+        ratios.append([float(row["depth_ratio"]) for row in rows(output / "frames.csv")])
+    camera = BoxViews(1).view(0).intrinsics
+    factors = [camera.fx * (1 + index) / camera.width / 0.5 for index in range(6)]
+    np.testing.assert_allclose(np.array(ratios[1]) / ratios[0], factors, rtol=1e-3)
+    found = json.loads((tmp_path / "plain" / "evaluation.json").read_text())
+    assert found["scale_drift"] is None
+    assert found["together"]["semantics"]["label_space"] == "nyu40"
+    assert "no frame has a ground-truth pose" in said.output
+
+
+def test_sequences_and_held_out_views_are_not_evaluated_together(held_out_boxes, room):
+    for arguments in ((room, "--held-out", held_out_boxes), ()):
+        said = run(*arguments, "--module", "constant:2")
+        assert said.exit_code == 2
+        assert "name sequences, or views with --held-out, and not both" in said.output
+
+
+def test_a_training_that_holds_out_nothing_has_nothing_to_evaluate(tmp_path):
+    path = tmp_path / "training.yaml"
+    path.write_text(json.dumps({"network": small(), "data": {"kind": "boxes"}, "steps": 1, "batch_size": 1}))
+    with pytest.raises(PerceptionError, match=r"training\.yaml holds out no views: it has no 'evaluation'"):
+        run("--held-out", path, "--module", "constant:2")

@@ -8,7 +8,7 @@ import pytest
 from perception.m2hmx.configuration import load_preset
 from perception.training.configuration import read_training_config
 from perception.training.datasets.cityscapes import CityscapesParameters, CityscapesViews
-from perception.training.datasets.nyud_v2 import NyudV2Parameters, NyudV2Views
+from perception.training.datasets.nyudv2 import NyudV2Parameters, NyudV2Views
 from perception.training.datasets.scannet25k import ScanNet25kParameters, ScanNet25kViews
 
 

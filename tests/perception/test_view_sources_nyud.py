@@ -14,7 +14,7 @@ from scipy.io import savemat
 from view_batches import place_of, stream_of
 
 from perception.training.batches import BrokenSampleError
-from perception.training.datasets.nyud_v2 import NyudV2Views
+from perception.training.datasets.nyudv2 import NyudV2Views
 from sequences.errors import DataFileError, SequenceError
 
 IMAGES, CLASSES = 5, 894
@@ -87,7 +87,7 @@ def write_images(folder, without=(), **changes):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The data set as it should be; only read."""
-    folder = tmp_path_factory.mktemp("data") / "nyud_v2"
+    folder = tmp_path_factory.mktemp("data") / "nyudv2"
     folder.mkdir()
     write_images(folder)
     write_splits(folder)
@@ -158,10 +158,10 @@ def test_raw_depth_has_the_holes_of_the_sensor(whole):
 
 def test_a_relative_path_lies_below_harness_data(whole, monkeypatch):
     monkeypatch.setenv("HARNESS_DATA", str(whole.parent))
-    assert len(NyudV2Views(directory="nyud_v2")) == 3
+    assert len(NyudV2Views(directory="nyudv2")) == 3
     monkeypatch.delenv("HARNESS_DATA")
     with pytest.raises(SequenceError, match="HARNESS_DATA is not set"):
-        NyudV2Views(directory="nyud_v2")
+        NyudV2Views(directory="nyudv2")
 
 
 def test_threads_and_processes_read_the_same(whole):
@@ -182,7 +182,7 @@ def test_the_identity_says_what_decides_the_views_and_not_where_they_are(whole, 
     identity = source.identity()
     assert str(whole) not in json.dumps(identity)
     assert {name: identity[name] for name in ("source", "views", "part", "crop", "depth")} == {
-        "source": "nyud_v2",
+        "source": "nyudv2",
         "views": 2,
         "part": "test",
         "crop": "projection_mask",
@@ -213,7 +213,7 @@ def test_a_broken_file_stops_batches_with_its_name(folder):
     path = folder / "nyu_depth_v2_labeled.mat"
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
-    with pytest.raises(BrokenSampleError, match=r"nyud_v2/\d .*nyu_depth_v2_labeled\.mat: is truncated"):
+    with pytest.raises(BrokenSampleError, match=r"nyudv2/\d .*nyu_depth_v2_labeled\.mat: is truncated"):
         stream_of(source, 1).batch(0)
 
 
@@ -304,7 +304,7 @@ def test_a_mapping_to_classes_that_nyu40_does_not_have_is_refused(folder):
     ],
 )
 def test_wrong_parameters_are_named(parameters, message):
-    with pytest.raises(SequenceError, match=f"nyud_v2: {message}"):
+    with pytest.raises(SequenceError, match=f"nyudv2: {message}"):
         NyudV2Views(**parameters)
 
 

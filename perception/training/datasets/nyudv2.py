@@ -86,7 +86,7 @@ class NyudV2Views(ViewSource):
             it should be.
     """
 
-    name = "nyud_v2"
+    name = "nyudv2"
     label_space: str | None = "nyu40"
 
     def __init__(self, **parameters: Any):
@@ -178,7 +178,7 @@ def _opened(path: Path) -> Iterator[Any]:
         import h5py
     except ImportError as error:
         raise SequenceError(
-            f"nyud_v2: {path.name} is read with h5py, which cannot be imported ({error}): "
+            f"nyudv2: {path.name} is read with h5py, which cannot be imported ({error}): "
             "pip install 'slam-harness[nyud]'"
         ) from error
     try:
