@@ -27,12 +27,23 @@ PUBLISHED_DIRECTORY = Path(__file__).parents[2] / "results" / "published"
 )
 @click.option("--maps/--no-maps", default=True, show_default=True, help="Fuse and render the depth.")
 @click.option(
+    "--perception/--no-perception",
+    default=None,
+    help="Show and measure what perception modules predict (default: as --maps).",
+)
+@click.option(
     "--published",
     metavar="NAME|FILE",
     help="Trajectory errors out of papers to put ours beside: a table in results/published (scannet) or "
     "a CSV file like those.",
 )
-def report(directories: tuple[Path, ...], output: Path | None, maps: bool, published: str | None) -> None:
+def report(
+    directories: tuple[Path, ...],
+    output: Path | None,
+    maps: bool,
+    perception: bool | None,
+    published: str | None,
+) -> None:
     """Write report.md, report.html, tables and figures of the experiments in DIR (default: the newest)."""
     papers = load_published(published, PUBLISHED_DIRECTORY) if published is not None else None
     if directories:
@@ -42,7 +53,13 @@ def report(directories: tuple[Path, ...], output: Path | None, maps: bool, publi
     with StepProgress(ERRORS) as progress:
         context = reader_context(progress)
         files = write_report(
-            experiments, output, maps=maps, published=papers, context=context, progress=progress
+            experiments,
+            output,
+            maps=maps,
+            perception=perception,
+            published=papers,
+            context=context,
+            progress=progress,
         )
     for experiment in experiments:
         unfinished = experiment.unfinished()

@@ -108,6 +108,20 @@ def timing_table(comparison: Comparison) -> Table:
             for group in comparison.groups
         ),
         text_columns=3,
+        notes=_kept_predictions(comparison),
+    )
+
+
+def _kept_predictions(comparison: Comparison) -> tuple[str, ...]:
+    """What must be known of trials that shared their cores with no network."""
+    fed = [trial for trial in comparison.trials if trial.record.perception.get("cached_frames")]
+    if not fed:
+        return ()
+    names = sorted({trial.record.key.perception for trial in fed})
+    return (
+        f"{len(fed)} trials were fed predictions that had been made and kept before ({', '.join(names)}): "
+        "their backends had the processor to themselves, and they count in no frame rate. Times that are to "
+        "be compared are those of --no-prediction-cache.",
     )
 
 

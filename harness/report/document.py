@@ -68,6 +68,9 @@ class Report:
         ratios: Errors and speeds in relation to one contender's; None for a single one.
         details: Everything behind it.
         published: Figures of papers with ours beside them; None unless they were asked for.
+        perception_table: How good predictions are; None without any that can be compared.
+        perception: Frames as perception modules see them, and what errors of depth do, per sequence.
+        perception_problems: Why predictions are not shown.
         trajectories: Plots per sequence.
         trajectory_problems: Why a trial is missing in them.
         map_distances: How far maps lie apart; None without maps.
@@ -92,6 +95,9 @@ class Report:
     ratios: Table | None
     details: Table
     published: Table | None
+    perception_table: Table | None
+    perception: tuple[SequencePictures, ...]
+    perception_problems: tuple[str, ...]
     trajectories: tuple[SequencePictures, ...]
     trajectory_problems: tuple[str, ...]
     map_distances: Table | None
@@ -109,7 +115,8 @@ class Report:
     @property
     def tables(self) -> tuple[Table, ...]:
         """Every table, each of them also written as LaTeX."""
-        optional = (each for each in (self.ratios, self.published, self.map_distances) if each)
+        perhaps = (self.ratios, self.published, self.perception_table, self.map_distances)
+        optional = (each for each in perhaps if each)
         return (
             self.states,
             *self.ate,
@@ -123,8 +130,13 @@ class Report:
     @property
     def pictures(self) -> tuple[Picture, ...]:
         """Every picture."""
-        groups = (*self.trajectories, *self.maps, *self.backend_maps)
+        groups = (*self.perception, *self.trajectories, *self.maps, *self.backend_maps)
         return tuple(picture for group in groups for picture in group.pictures)
+
+    @property
+    def has_perception(self) -> bool:
+        """Some module predicts something, or did."""
+        return bool(self.perception or self.perception_problems)
 
     @property
     def has_backend_maps(self) -> bool:

@@ -1,27 +1,26 @@
 """The frames a map is made of, read again from their sequence and predicted again by their module."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 from scipy.spatial.transform import Rotation
 
 from harness.evaluation import TimedPoses
-from harness.prediction_thread import PredictionThread, within_limit
 from harness.record import RunRecord
 from harness.report.fusion import DepthImage
+from harness.report.recorded_frames import (
+    create_recorded_module,
+    open_recorded_sequence,
+    predict_again,
+    spread_frames,
+)
 from harness.report.tracks import Track
-from perception.cache import PredictionCache
-from perception.choice import ModuleChoice
 from perception.errors import PerceptionError
-from perception.guarded import GuardedModule, create_module
+from perception.module import Prediction
 from sequences.association import associate
-from sequences.errors import SequenceError
-from sequences.model import Intrinsics, Sequence
+from sequences.model import Frame, Intrinsics
 from sequences.reader import ReaderContext
-from sequences.sequence_sets import SequenceEntry, open_sequence
 
 #: Frames in a map, spread evenly over the sequence.
 MOST_FRAMES = 60
@@ -50,19 +49,6 @@ class MapFrames:
         return np.array([image.timestamp_ns for image in self.images], dtype=np.int64)
 
 
-def open_recorded_sequence(record: RunRecord, context: ReaderContext) -> Sequence:
-    """Open the sequence of a trial again.
-
-    Raises:
-        SequenceError: The sequence is gone or cannot be read.
-    """
-    try:
-        entry = TypeAdapter(SequenceEntry).validate_python(record.sequence.get("entry"))
-    except ValidationError as error:
-        raise SequenceError("its record does not say how to open it") from error
-    return open_sequence(entry, context)
-
-
 def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
     """Open the sequence of a trial again, and predict the depth of some of its frames again.
 
@@ -74,29 +60,18 @@ def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
         SequenceError: The sequence is gone or cannot be read.
         PerceptionError: The module cannot work here, predicts no depth, or takes too long.
     """
-    name = record.key.perception
     sequence = open_recorded_sequence(record, context)
-    try:
-        choice = TypeAdapter(ModuleChoice).validate_python(record.perception.get("choice"))
-    except ValidationError as error:
-        raise SequenceError(f"its record does not say what perception '{name}' is") from error
-    keeps = record.configuration.get("prediction_cache", True)
-    module = create_module(choice, PredictionCache.below(context.cache_directory) if keeps else None)
+    module = create_recorded_module(record, context)
     if "depth" not in module.outputs(sequence.info):
-        raise PerceptionError(f"perception '{name}' predicts no depth to fuse")
+        raise PerceptionError(f"perception '{record.key.perception}' predicts no depth to fuse")
     module.load()
-    frames = min(len(sequence), record.frames.in_sequence if record.frames else len(sequence))
     camera = sequence.info.intrinsics
     step = max(1, -(-camera.width // _WIDTH))
-    chosen = np.unique(np.linspace(0, frames - 1, min(frames, MOST_FRAMES)).round().astype(int))
-    limit_s = record.configuration["predict_limit_s"]
-    with PredictionThread() as thread:
-        images = [
-            within_limit(
-                thread.submit(partial(_depth_image, sequence, module, int(index), step)), limit_s, name
-            )
-            for index in chosen
-        ]
+    chosen = spread_frames(record, sequence, MOST_FRAMES)
+    images = [
+        _depth_image(frame, prediction, step)
+        for frame, prediction in predict_again(record, sequence, module, chosen)
+    ]
     height, width = images[0].depth.shape
     reduced = replace(
         camera,
@@ -110,16 +85,14 @@ def read_map_frames(record: RunRecord, context: ReaderContext) -> MapFrames:
     return MapFrames(tuple(images), reduced, camera)
 
 
-def _depth_image(sequence: Sequence, module: GuardedModule, index: int, step: int) -> DepthImage:
-    """Read and predict one frame; of every ``step`` pixels in both directions one is kept."""
-    frame = sequence.frame(index)
-    depth = module.predict(frame).depth
-    assert depth is not None, "a module keeps what its outputs promise"
+def _depth_image(frame: Frame, prediction: Prediction, step: int) -> DepthImage:
+    """Of every ``step`` pixels in both directions one is kept."""
+    assert prediction.depth is not None, "a module keeps what its outputs promise"
     return DepthImage(
-        index,
+        frame.index,
         frame.timestamp_ns,
         np.ascontiguousarray(frame.rgb[::step, ::step]),
-        np.ascontiguousarray(depth[::step, ::step]),
+        np.ascontiguousarray(prediction.depth[::step, ::step]),
     )
 
 

@@ -36,6 +36,7 @@ _LATEX_ESCAPES = {
     "‡": r"$^\ddagger$",
     "·": r"$\cdot$",
     "²": r"$^2$",
+    "δ": r"$\delta$",
 }
 
 

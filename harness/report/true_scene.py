@@ -11,7 +11,8 @@ from harness.evaluation.scene_graph import Box
 from harness.evaluation.scene_objects import LEAST_FRAMES, LEAST_POINTS, LEAST_SHARE_OF_IMAGE, TrueObject
 from harness.evaluation.scene_rooms import TrueRoom
 from harness.evaluation.seen_surface import SurfacePoints, seen_points, spread_points
-from harness.report.map_frames import open_recorded_sequence, pose_matrices
+from harness.report.map_frames import pose_matrices
+from harness.report.recorded_frames import open_recorded_sequence
 from harness.report.tracks import Track
 from sequences.label_spaces import LabelRole, LabelSpace, load_label_space
 from sequences.model import SceneObject, SceneTruth

@@ -24,6 +24,7 @@ from harness.report.conditions import (
 from harness.report.detail_tables import details_table, groups_frame, trials_frame
 from harness.report.document import Picture, Report, SequencePictures, html, markdown
 from harness.report.map_section import MapSection, make_map_section
+from harness.report.perception_section import PerceptionSection, make_perception_section
 from harness.report.published_table import PublishedSection, make_published_section
 from harness.report.ratios import ratios_table
 from harness.report.stages import counts_table, stages_frame, stages_table
@@ -71,6 +72,7 @@ def write_report(
     output: Path | None = None,
     *,
     maps: bool = True,
+    perception: bool | None = None,
     published: PublishedTable | None = None,
     context: ReaderContext | None = None,
     progress: Callable[[str, int, int], None] = ignore_progress,
@@ -82,8 +84,10 @@ def write_report(
         output: Directory to write to, by default ``report/`` within the experiment; for several experiments
             a new one in ``results/reports/``, since ``report/`` within each is its own.
         maps: Whether to fuse and render maps, which reads frames of the sequences again.
+        perception: Whether to show and measure what perception modules predict, which reads frames again as
+            well; None for the same as ``maps``.
         published: Trajectory errors out of papers to put ours beside.
-        context: How sequences are opened for the maps; by default as ``harness run`` opens them.
+        context: How sequences are opened again; by default as ``harness run`` opens them.
         progress: Told what is being done, how much is done and how much there is.
 
     Raises:
@@ -96,16 +100,19 @@ def write_report(
     tracks, track_problems = load_tracks(comparison.groups)
     with report_style():
         trajectories = _trajectory_pictures(comparison, tracks, progress)
+        context = context or reader_context()
+        seen = PerceptionSection()
+        if maps if perception is None else perception:
+            seen = make_perception_section(comparison, context, progress)
         if maps:
-            context = context or reader_context()
             section = make_map_section(tracks, context, output / "maps", progress)
             backend_section = make_backend_map_section(tracks, context, progress)
         else:
             section = MapSection(problems=("Maps were not asked for.",))
             backend_section = BackendMapSection()
-    report = _compose(comparison, beside, trajectories, track_problems, section, backend_section)
+    report = _compose(comparison, beside, seen, trajectories, track_problems, section, backend_section)
 
-    more = (*beside.frames, *section.frames, *backend_section.frames)
+    more = (*beside.frames, *seen.frames, *section.frames, *backend_section.frames)
     tables = _write_tables(output / "tables", comparison, report, more)
     figures = []
     for picture in report.pictures:
@@ -117,7 +124,7 @@ def write_report(
         tables=tuple(tables),
         figures=tuple(figures),
         maps=section.files,
-        problems=(*track_problems, *section.problems, *backend_section.problems),
+        problems=(*seen.problems, *track_problems, *section.problems, *backend_section.problems),
     )
     write_text(files.markdown, markdown(report))
     write_text(files.html, html(report))
@@ -136,6 +143,7 @@ def _default_output(experiments: list[ExperimentDirectory]) -> Path:
 def _compose(
     comparison: Comparison,
     published: PublishedSection,
+    perception: PerceptionSection,
     trajectories: list[SequencePictures],
     track_problems: list[str],
     section: MapSection,
@@ -154,6 +162,9 @@ def _compose(
         ratios=ratios_table(comparison),
         details=details_table(comparison),
         published=published.table,
+        perception_table=perception.table,
+        perception=perception.pictures,
+        perception_problems=perception.problems,
         trajectories=tuple(trajectories),
         trajectory_problems=tuple(track_problems),
         map_distances=section.table,
