@@ -86,8 +86,11 @@ def eval_command(
         require_place,
     )
     from perception.evaluation import evaluation_options
+    from perception.guarded import create_module
 
     choice = parse_choice(module, module_options(settings))
+    # A module that cannot be made is found out before sequences are, which may have to be generated.
+    create_module(choice)
     chosen = evaluation_options(**options)
     papers = _papers(published) if published is not None else None
     subject = f"perception-{choice.label}-{held_out.stem if held_out else Path(names[0]).name}"

@@ -76,8 +76,7 @@ def _train(
     from perception.training.loop import train as run
 
     origin: dict[str, Any] = {"file": config.name, "git": environment()["git"]}
-    with StepProgress(ERRORS) as preparing:
-        data = training_data(settings, preparing)
+    data = training_data(settings)
     with _Progress(ERRORS, settings.log_every) as progress:
         outcome = run(
             settings,
@@ -106,6 +105,7 @@ class _Progress(TrainingListener):
     def __init__(self, console: Console, every: int):
         self._console, self._every = console, every
         self._bars = progress_bars(console)
+        self._preparing = StepProgress(console, self._bars)
         self._training = self._bars.add_task("training", total=None)
         self._evaluating = self._bars.add_task("evaluating", total=None, visible=False)
 
@@ -115,6 +115,10 @@ class _Progress(TrainingListener):
 
     def __exit__(self, *exception: object) -> None:
         self._bars.stop()
+
+    def preparing(self, description: str, done: int, total: int) -> None:
+        """Show a bar, and a line on what is no terminal."""
+        self._preparing(description, done, total)
 
     def trained(self, step: int, steps: int, report: "StepReport") -> None:
         """Move the bar; what is no terminal gets a line as often as the log."""

@@ -14,6 +14,8 @@ from sequences.model import Sequence as FrameSequence
 
 #: About so many pixels of a frame are moved, spread evenly.
 _PIXELS = 20_000
+#: What two frames show in common must be this part of the pixels that are moved, and so many of them.
+_LEAST_SHARE, _LEAST_PIXELS = 0.01, 50
 
 NEXT_FRAME, SECOND = "next frame", "a second"
 GAPS = (NEXT_FRAME, SECOND)
@@ -45,7 +47,7 @@ class ConsistencyFigures:
         seconds: Median time between the two frames.
         pairs: How many pairs of frames there were.
         pairs_without_pose: How many have a frame without ground-truth pose.
-        predicted: Of the predictions; None where no pair could be compared.
+        predicted: Of the predictions; None where no pair has enough depth in common to be compared.
         sensor: Of the sequence's own depth at the same gap; None without it.
     """
 
@@ -59,7 +61,7 @@ class ConsistencyFigures:
 
 @dataclass
 class ConsistencyLog:
-    """What was found at the pairs of one gap. Pairs that see nothing in common are in no list of errors."""
+    """What was found at the pairs of one gap. Pairs with too little in common are in no list of errors."""
 
     seconds: list[float] = field(default_factory=list)
     without_pose: int = 0
@@ -136,13 +138,24 @@ class TemporalConsistency:
             log.without_pose += 1
             return
         for sequence, errors in ((self._predicted, log.predicted), (self._sensor, log.sensor)):
-            if not sequence.shows(first[0], second.index):
-                continue
-            try:
-                errors.append(depth_reprojection_error(sequence, first[0], second.index, self._step))
-            except SequenceError:
-                # Nothing in common: both have a pose and depth.
-                continue
+            if sequence.shows(first[0], second.index):
+                error = self._error(sequence, first[0], second.index)
+                if error is not None:
+                    errors.append(error)
+
+    def _error(self, sequence: "_DepthOnly", first: int, second: int) -> ReprojectionError | None:
+        """How far the depth of two frames disagrees; None where they have too little in common."""
+        moved, compared_with = (
+            sequence.depth(index)[:: self._step, :: self._step] > 0 for index in (first, second)
+        )
+        try:
+            error = depth_reprojection_error(sequence, first, second, self._step)
+        except SequenceError:
+            # Nothing in common: both have a pose and depth.
+            return None
+        # A camera that stands still sees other pixels in common than one that moves.
+        in_common = min(error.pixels, int(np.count_nonzero(moved & compared_with)))
+        return error if in_common >= max(_LEAST_PIXELS, _LEAST_SHARE * int(np.count_nonzero(moved))) else None
 
 
 class _DepthOnly(FrameSequence):
@@ -172,6 +185,12 @@ class _DepthOnly(FrameSequence):
 
     def frame(self, index: int) -> Frame:
         return self._frames[index]
+
+    def depth(self, index: int) -> NDArray[np.float32]:
+        """The depth that a frame was given."""
+        depth = self._frames[index].depth
+        assert depth is not None, "frames are shown with depth"
+        return depth
 
     def ground_truth(self) -> GroundTruth | None:
         return self._truth

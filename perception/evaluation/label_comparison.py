@@ -7,11 +7,8 @@ from numpy.typing import NDArray
 
 from perception.errors import ModuleFailedError, PerceptionError
 from sequences.errors import SequenceError
-from sequences.label_spaces import LabelSpace, load_label_space
+from sequences.label_spaces import SOURCE_SPACE, LabelSpace, label_table, load_label_space
 from sequences.model import LABEL_UNKNOWN
-
-#: The only space that others are made of.
-_COMMON_SOURCE = "nyu40"
 
 
 @dataclass(frozen=True)
@@ -69,28 +66,15 @@ def compare_labels(truth: str, predicted: str, wanted: str | None = None) -> Lab
             be turned into labels of another space.
     """
     if wanted is None:
-        wanted = predicted if truth in (predicted, _COMMON_SOURCE) else truth
+        wanted = predicted if truth in (predicted, SOURCE_SPACE) else truth
     try:
         space, true, other = (load_label_space(name) for name in (wanted, truth, predicted))
-        return LabelComparison(space, true, other, _table(true, space), _table(other, space))
+        return LabelComparison(space, true, other, label_table(true, space), label_table(other, space))
     except SequenceError as error:
         raise PerceptionError(
             f"true labels of '{truth}' and predicted ones of '{predicted}' cannot be compared in "
             f"'{wanted}': {error}"
         ) from error
-
-
-def _table(source: LabelSpace, target: LabelSpace) -> NDArray[np.uint8]:
-    if source.name == target.name:
-        table = np.full(256, LABEL_UNKNOWN, np.uint8)
-        ids = [entry.id for entry in source.classes]
-        table[ids] = ids
-        return table
-    if source.name != _COMMON_SOURCE:
-        raise SequenceError(
-            f"only labels of {_COMMON_SOURCE} can be turned into others, and these are of '{source.name}'"
-        )
-    return target.from_nyu40()
 
 
 def _not_in(space: LabelSpace, labels: NDArray[np.uint8]) -> int | None:

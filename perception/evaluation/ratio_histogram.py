@@ -14,9 +14,6 @@ _LARGEST_LOG = 8.0
 _BINS_PER_UNIT = 4096
 _BINS = int(2 * _LARGEST_LOG * _BINS_PER_UNIT)
 
-#: A bin is so wide, as a part of the ratio: the resolution of medians and shares.
-RESOLUTION = 1 / _BINS_PER_UNIT
-
 DELTA_BASE = 1.25
 
 

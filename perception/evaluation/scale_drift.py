@@ -30,8 +30,8 @@ class ScaleDrift:
         path_m: How far the camera goes between those by ground truth; None without.
         ratio: Median over the frames: predicted depth is so many times the true one.
         spread: Robust standard deviation of the frames' ratios: half of what the middle 68 % of them span.
-        frame_to_frame: The same of the change from a frame to the next one, which a steady drift is no part
-            of; None for a single frame.
+        frame_to_frame: The same of the change from a frame to the next one that was evaluated, which a
+            steady drift is no part of; None where no two such neighbours have a ratio.
         frame_to_frame_rms: Root mean square of that change, in which single jumps and drift show as well.
         trend_per_minute: Slope over time by Theil and Sen, per minute; None in less than ten seconds.
         trend_per_metre: Slope over the way of the camera, per metre; None on less than half a metre.
@@ -70,21 +70,27 @@ class ScaleDriftSummary:
 
 
 def scale_drift(
-    ratios: Sequence[float], seconds: Sequence[float], path_m: Sequence[float | None]
+    ratios: Sequence[float | None], seconds: Sequence[float], path_m: Sequence[float | None]
 ) -> ScaleDrift | None:
-    """Look at the scale along a sequence; None without frames.
+    """Look at the scale along a sequence; None where no frame has one.
 
     Args:
-        ratios: Of predicted to true depth, one per frame that has one, in order.
+        ratios: Of predicted to true depth, for every frame that was evaluated, in order; None where a frame
+            has none.
         seconds: When the frames were taken.
         path_m: How far the camera had gone then; None where a frame has no pose.
     """
-    if not len(ratios):
+    # None becomes NaN.
+    every_log, every_way = np.log(np.array(ratios, np.float64)), np.array(path_m, np.float64)
+    scaled = ~np.isnan(every_log)
+    if not scaled.any():
         return None
-    logs, times = np.log(ratios), np.asarray(seconds, np.float64)
-    steps = np.diff(logs)
-    posed = np.array([way is not None for way in path_m])
-    ways = np.array([way for way in path_m if way is not None], np.float64)
+    steps = np.diff(every_log)
+    # Over a frame without a ratio there is no step from one frame to the next.
+    steps = steps[~np.isnan(steps)]
+    logs, times = every_log[scaled], np.array(seconds, np.float64)[scaled]
+    posed = ~np.isnan(every_way[scaled])
+    ways = every_way[scaled][posed]
     length = float(ways[-1] - ways[0]) if len(ways) > 1 else None
     duration = float(times[-1] - times[0])
     per_second = _trend(times, logs) if duration >= LEAST_SECONDS else None

@@ -21,7 +21,7 @@ from perception.evaluation.normals import NormalsFigures, NormalsScore
 from perception.evaluation.options import EvaluationOptions
 from perception.evaluation.scale_drift import ScaleDrift, scale_drift
 from perception.evaluation.semantics import SemanticsFigures, SemanticsScore
-from perception.evaluation.surface_normals import normals_from_depth
+from perception.evaluation.surface_normals import true_normals
 from perception.module import Prediction
 from sequences.association import associate
 from sequences.model import NANOSECONDS_PER_SECOND, Frame, Intrinsics
@@ -110,7 +110,7 @@ class Scores:
             if each is None:
                 absent[f"consistency ({gap})"] = "no two evaluated frames are so far apart in time"
             elif each.predicted is None:
-                absent[f"consistency ({gap})"] = "no two frames with a pose show depth in common"
+                absent[f"consistency ({gap})"] = "no two frames with a pose show enough depth in common"
         latency = latency_figures(self.milliseconds, self.warm_up_frames)
         if latency is None:
             absent["latency"] = f"all {self.warm_up_frames} frames were warm-up"
@@ -223,18 +223,17 @@ class SequenceScores(Scores):
             options = self._options
             inside = (frame.depth >= options.min_depth) & (frame.depth <= options.max_depth)
             depth = np.where(inside, frame.depth, np.float32(0))
-            self.normals.add(normals_from_depth(depth, camera), prediction.normals, depth)
+            self.normals.add(true_normals(depth, camera), prediction.normals, depth)
         if self.depth is None or prediction.depth is None:
             return None
         return self.depth.add(frame.depth, prediction.depth)
 
     def scale_drift(self) -> ScaleDrift | None:
         """How the scale changes along the sequence; None where no frame has both depths."""
-        scaled = [frame for frame in self.frames if frame.depth_ratio is not None]
         return scale_drift(
-            [frame.depth_ratio for frame in scaled if frame.depth_ratio is not None],
-            [frame.timestamp_ns / NANOSECONDS_PER_SECOND for frame in scaled],
-            [frame.path_m for frame in scaled],
+            [frame.depth_ratio for frame in self.frames],
+            [frame.timestamp_ns / NANOSECONDS_PER_SECOND for frame in self.frames],
+            [frame.path_m for frame in self.frames],
         )
 
 

@@ -20,7 +20,7 @@ def window_reach(width: int) -> int:
     return max(_LEAST_REACH_PX, round(width * _REACH))
 
 
-def normals_from_depth(depth: NDArray[np.float32], intrinsics: Intrinsics) -> NDArray[np.float32]:
+def true_normals(depth: NDArray[np.float32], intrinsics: Intrinsics) -> NDArray[np.float32]:
     """Normals of the surfaces that a depth image shows.
 
     A plane ``n·X = 1`` has inverse depth ``n·(x, y, 1)`` at normalised coordinates (x, y), an affine function

@@ -18,7 +18,7 @@ from perception.inference.canonical_camera import canonical_factor
 from perception.module import Prediction
 from perception.settings import Settings
 from sequences.errors import SequenceError
-from sequences.label_spaces import LabelSpace, load_label_space
+from sequences.label_spaces import LabelSpace, label_table, load_label_space
 from sequences.model import LABEL_UNKNOWN, Intrinsics
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -195,18 +195,14 @@ def _label_table(own: str | None, wanted: str | None) -> NDArray[np.uint8]:
         if wanted is not None:
             raise PerceptionError(f"the network has no semantics to be turned into label space '{wanted}'")
         return table
-    ids = [entry.id for entry in _label_space(own).classes]
+    space = _label_space(own)
+    ids = [entry.id for entry in space.classes]
     table[: len(ids)] = ids
-    if wanted is None or wanted == own:
-        return table
-    if own != "nyu40":
-        raise PerceptionError(
-            f"labels of '{own}' cannot be turned into '{wanted}': only nyu40 is mapped to other label spaces"
-        )
+    target = space if wanted is None else _label_space(wanted)
     try:
-        return _label_space(wanted).from_nyu40()[table]
+        return label_table(space, target)[table]
     except SequenceError as error:
-        raise PerceptionError(f"labels of 'nyu40' cannot be turned into '{wanted}': {error}") from error
+        raise PerceptionError(f"labels of the network cannot be those of '{wanted}': {error}") from error
 
 
 def _label_space(name: str) -> LabelSpace:

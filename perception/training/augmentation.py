@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat, model_validator
 
 from perception.settings import Settings
+from perception.training.exposure import colour_gains
 from perception.training.views import View
 
 NotNegative = Annotated[FiniteFloat, Field(ge=0)]
@@ -21,7 +22,6 @@ Factor = Annotated[FiniteFloat, Field(ge=0, lt=1)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-_DISPLAY_GAMMA = 2.2
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -165,7 +165,8 @@ def altered_colours(
     """
     image = rgb.astype(np.float32) / np.float32(255)
     image = _through_lens(image, settings, rng)
-    image = _exposed(image, settings, rng)
+    stops = settings.exposure_stops * rng.uniform(-1, 1)
+    image = image * colour_gains(stops, settings.white_balance, rng)
     image = _with_noise(image, settings, rng)
     image = _developed(image, settings, rng)
     levels = np.rint(np.clip(image, 0, 1) * np.float32(255)).astype(np.uint8)
@@ -223,15 +224,6 @@ def _streak(length: float, angle: float) -> NDArray[np.float32]:
     for along in np.linspace(-length / 2, length / 2, 2 * kernel.shape[0] + 1):
         kernel[round(reach + along * np.sin(angle)), round(reach + along * np.cos(angle))] += 1
     return kernel / kernel.sum()
-
-
-def _exposed(
-    image: NDArray[np.float32], settings: AugmentationSettings, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    stops = settings.exposure_stops * rng.uniform(-1, 1)
-    red, blue = 1 + settings.white_balance * rng.uniform(-1, 1, 2)
-    gains = 2 ** (stops / _DISPLAY_GAMMA) * np.array([red, 1.0, blue])
-    return image * gains.astype(np.float32)
 
 
 def _with_noise(

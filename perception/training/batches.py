@@ -30,7 +30,7 @@ from perception.training.derived_targets import edges_from_labels, with_normals
 from perception.training.targets import Targets
 from perception.training.views import View, ViewSource
 from sequences.errors import SequenceError
-from sequences.label_spaces import LabelSpace, load_label_space
+from sequences.label_spaces import LabelSpace, label_table, load_label_space
 from sequences.model import LABEL_UNKNOWN
 
 # Tell the random numbers of one purpose from those of another with the same seed.
@@ -305,15 +305,7 @@ def _class_table(source: ViewSource, config: NetworkConfig) -> NDArray[np.uint8]
         return None
     try:
         space = load_label_space(config.label_space)
-        if source.label_space == space.name:
-            ids = np.arange(256, dtype=np.uint8)
-        elif source.label_space == "nyu40":
-            ids = space.from_nyu40()
-        else:
-            raise PerceptionError(
-                f"labels of '{source.name}' are of '{source.label_space}' and the network's of "
-                f"'{space.name}': only nyu40 is mapped to other label spaces"
-            )
+        ids = label_table(load_label_space(source.label_space), space)
     except SequenceError as error:
         raise PerceptionError(f"labels of '{source.name}' cannot be those of the network: {error}") from error
     return _class_of_id(space)[ids]

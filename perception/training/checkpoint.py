@@ -9,6 +9,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -83,18 +84,21 @@ def save_whole(path: Path, content: Mapping[str, Any]) -> None:
         CheckpointError: It cannot be written.
     """
     partial = path.with_name(f".{path.name}.partial")
+    # Torch hides why it cannot write to a file.
+    whole = BytesIO()
+    torch.save(dict(content), whole)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            torch.save(dict(content), file)
+            file.write(whole.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
         _sync(path.parent)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         with suppress(OSError):
             partial.unlink()
-        raise CheckpointError(f"cannot write {path}: {error}") from error
+        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _sync(directory: Path) -> None:

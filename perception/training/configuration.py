@@ -42,7 +42,7 @@ class EvaluationChoice(DataChoice):
     """Views that are held out, on which the network is looked at while it is trained.
 
     Attributes:
-        views: The first so many of them; null for all.
+        views: So many of them, spread evenly over the source; null for all.
     """
 
     views: int | None = Field(default=None, ge=1)
@@ -137,6 +137,12 @@ class TrainingConfig(Settings):
             )
         if self.precision is Precision.AUTO:
             raise ValueError("precision: must be float32, bfloat16 or float16")
+        tasks = self.network.tasks
+        if not any(getattr(self.losses, task).weight > 0 for task in tasks):
+            keys = ", ".join(f"losses.{task}.weight" for task in tasks)
+            raise ValueError(
+                f"losses: with {keys} all 0 nothing is trained towards ground truth; one must be above 0"
+            )
         return self
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception.evaluation.edges import semantic_edges
-from perception.evaluation.surface_normals import normals_from_depth
+from perception.evaluation.surface_normals import true_normals
 from perception.training.targets import EDGE_UNKNOWN
 from perception.training.views import View
 from sequences.model import LABEL_UNKNOWN
@@ -30,7 +30,7 @@ def with_normals(view: View) -> View:
     """
     if view.normals is not None or view.depth is None:
         return view
-    return replace(view, normals=normals_from_depth(view.depth, view.intrinsics))
+    return replace(view, normals=true_normals(view.depth, view.intrinsics))
 
 
 def edges_from_labels(labels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -155,13 +155,6 @@ class Learner:
     def _gradients(self, step: int, number: int, batch: TrainingBatch, last: bool) -> LossReport:
         """Add the gradients of a batch to those that are there."""
         device = self._placement.device
-        size = (batch.images.shape[-2], batch.images.shape[-1])
-        if self.network.seen_size(*size) != size:
-            seen = "x".join(map(str, self.network.seen_size(*size)))
-            raise TrainingError(
-                f"batches have images of {size[0]}x{size[1]} pixels, of which the network sees {seen} alone; "
-                "choose whole patches in image_size and batches.sizes_first"
-            )
         count = self._config.accumulation
         torch.manual_seed(self._processes.seed_of_chance(self._config.seed, step * count + number))
         images = batch.images.to(device).contiguous(memory_format=torch.channels_last)

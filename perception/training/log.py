@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,17 +37,22 @@ class TrainingLog:
             if self._path.exists():
                 _cut(self._path, after_step)
             self._file = self._path.open("a", encoding="utf-8")
+            self._writer = writer and writer(
+                str(directory / TENSORBOARD_DIRECTORY), purge_step=after_step + 1
+            )
         except OSError as error:
-            raise TrainingError(f"cannot write {self._path}: {error.strerror}") from error
-        self._writer = writer and writer(str(directory / TENSORBOARD_DIRECTORY), purge_step=after_step + 1)
+            raise _cannot_write(directory, error) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._file.close()
+        # What is not written yet was told of when it was added.
+        with suppress(OSError):
+            self._file.close()
         if self._writer is not None:
-            self._writer.close()
+            with suppress(OSError):
+                self._writer.close()
 
     def add(self, kind: str, step: int, values: Mapping[str, float | None]) -> None:
         """Add a row.
@@ -57,12 +63,12 @@ class TrainingLog:
         try:
             self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
             self._file.flush()
+            if self._writer is not None:
+                for name, value in values.items():
+                    if value is not None:
+                        self._writer.add_scalar(f"{kind}/{name}", value, step)
         except OSError as error:
-            raise TrainingError(f"cannot write {self._path}: {error.strerror}") from error
-        if self._writer is not None:
-            for name, value in values.items():
-                if value is not None:
-                    self._writer.add_scalar(f"{kind}/{name}", value, step)
+            raise _cannot_write(self._path.parent, error) from error
 
 
 def read_log(directory: Path) -> list[dict[str, Any]]:
@@ -95,6 +101,10 @@ def _rows(content: bytes) -> list[dict[str, Any]]:
         if isinstance(row, dict) and isinstance(row.get("step"), int):
             rows.append(row)
     return rows
+
+
+def _cannot_write(directory: Path, error: OSError) -> TrainingError:
+    return TrainingError(f"cannot write the log in {directory}: {error.strerror or error}")
 
 
 def _tensorboard_writer() -> Any:

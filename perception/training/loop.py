@@ -11,10 +11,11 @@ On a CPU a run that was cut off and continued has the same weights as one that w
 same number of threads on the same machine.
 """
 
+import fcntl
 import json
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -35,7 +36,7 @@ from perception.training.configuration import (
 )
 from perception.training.failures import TrainingError
 from perception.training.learner import Learner, StepReport
-from perception.training.log import TrainingLog
+from perception.training.log import LOG_FILE, TENSORBOARD_DIRECTORY, TrainingLog
 from perception.training.memory import keep_freed_memory
 from perception.training.processes import Processes, joined_processes
 from perception.training.seams import Batches, TrainingBatch, TrainingListener
@@ -44,6 +45,13 @@ from perception.training.validation import validate
 from perception.training.views import ViewSource
 
 WEIGHTS_FILE, CHECKPOINTS = "weights.safetensors", "checkpoints"
+_LOCK_FILE = ".lock"
+
+Progress = Callable[[str, int, int], None]
+
+
+def _nothing_to_prepare(_progress: Progress) -> None:
+    """Most data is there."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,15 @@ class TrainingData:
         batches: Makes the batches from a seed, which is another one for every process.
         identity: What decides which batches there are, JSON-compatible.
         held_out: Views for the evaluation; None without.
+        image_sizes: Height and width of the images in all batches there will be, pixels.
+        prepare: Called before the first batch is read, to do what would otherwise be done in between.
     """
 
     batches: Callable[[int], Batches]
     identity: Mapping[str, Any]
     held_out: ViewSource | None = None
+    image_sizes: tuple[tuple[int, int], ...] = ()
+    prepare: Callable[[Progress], None] = _nothing_to_prepare
 
 
 @dataclass(frozen=True)
@@ -108,15 +120,36 @@ def train(
     image_contract(config.network)  # Weights whose network lacks these would be of no use.
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    with joined_processes(config.device) as processes, stop_requests() as request:
+    with ExitStack() as held:
+        processes = held.enter_context(joined_processes(config.device))
+        request = held.enter_context(stop_requests())
         options = InferenceOptions(device=processes.device(config.device), precision=config.precision)
         placement = choose_placement(options)
         if placement.device.type == "cpu":
             keep_freed_memory()
         run = _Run(config, data, directory, placement, processes, dict(origin or {}), listener)
+        if processes.is_first:
+            held.enter_context(_only_training_in(directory))
         first = run.resumed() if resume else run.begun()
+        run.prepare()
         last = config.steps if stop_after is None else min(config.steps, stop_after)
         return run.steps(first, last, request)
+
+
+@contextmanager
+def _only_training_in(directory: Path) -> Generator[None]:
+    """Hold a directory for this process; the kernel lets go when the process ends, however it ends."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / _LOCK_FILE).open("w")
+    except OSError as error:
+        raise TrainingError(f"cannot write to {directory}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TrainingError(f"another training is at work in {directory}; wait for it") from error
+        yield
 
 
 class _Run:
@@ -149,10 +182,13 @@ class _Run:
         """The step before the first one, in a directory that no run has used."""
         if checkpoint_files(self._checkpoints):
             raise TrainingError(f"{self._directory} holds a run already; continue it with --resume")
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f"cannot make {self._directory}: {error.strerror}") from error
+        if not self._processes.is_first:
+            return 0
+        for name in (LOG_FILE, WEIGHTS_FILE, TENSORBOARD_DIRECTORY):
+            if (self._directory / name).exists():
+                raise TrainingError(
+                    f"{self._directory / name} is there already; choose another directory, or remove it"
+                )
         return 0
 
     def resumed(self) -> int:
@@ -163,6 +199,11 @@ class _Run:
         self._require_same(json.loads(state["identity"]))
         self._learner.load_state(state)
         return int(state["step"])
+
+    def prepare(self) -> None:
+        """Have the data ready, once all that could be wrong beside it is known to be right."""
+        self._require_whole_patches()
+        self._data.prepare(self._listener.preparing)
 
     def steps(self, first: int, last: int, request: StopRequest) -> TrainingOutcome:
         """Take the steps after ``first`` up to ``last``."""
@@ -178,11 +219,12 @@ class _Run:
                 self._listener.trained(step, config.steps, report)
                 if step % config.log_every == 0 or step == config.steps:
                     log.add("training", step, _row(report))
-                if step % config.evaluate_every == 0 or step == config.steps:
-                    self._evaluate(step, log)
+                # First, or an evaluation that fails would take the steps since the last one with it.
                 if step % config.save_every == 0 or step == config.steps:
                     self._save(step)
                     saved = step
+                if step % config.evaluate_every == 0 or step == config.steps:
+                    self._evaluate(step, log)
             if saved < step:
                 self._save(step)
         return TrainingOutcome(step, request.signal, weights if weights.exists() else None)
@@ -232,6 +274,16 @@ class _Run:
     def _save(self, step: int) -> None:
         identity = json.dumps(self._identity)
         write_checkpoint(self._checkpoints, step, {"identity": identity, **self._learner.state()})
+
+    def _require_whole_patches(self) -> None:
+        """Refuse images of which the network does not see a border."""
+        for size in self._data.image_sizes:
+            seen = self._learner.network.seen_size(*size)
+            if seen != size:
+                raise TrainingConfigurationError(
+                    f"of images of {size[0]}x{size[1]} pixels the network sees whole patches alone, "
+                    f"{seen[0]}x{seen[1]}; correct image_size or batches.sizes_first"
+                )
 
     def _require_same(self, earlier: Mapping[str, Any]) -> None:
         """Refuse to go on with another training than the one that began."""

@@ -43,6 +43,9 @@ class Batches(Protocol):
 class TrainingListener:
     """Is told how a training goes. Methods do nothing unless they are overridden."""
 
+    def preparing(self, description: str, done: int, total: int) -> None:
+        """Data is being prepared."""
+
     def trained(self, step: int, steps: int, report: "StepReport") -> None:
         """A step was taken."""
 

@@ -64,6 +64,14 @@ class ViewSource(ABC):
             SequenceError: It cannot be done.
         """
 
+    def subjects(self) -> frozenset[str]:
+        """What the views show, such as flats or scenes, by names that all sources of the same data share.
+
+        Views that are held out must have none in common with those that are trained on. Empty where the
+        source does not know.
+        """
+        return frozenset()
+
     @abstractmethod
     def identity(self) -> dict[str, object]:
         """What decides which views there are, JSON-compatible, for the record of a training."""

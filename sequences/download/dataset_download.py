@@ -13,11 +13,11 @@ from sequences.download.disk_space import require_space
 from sequences.download.errors import BadArchiveError, DownloadError, ServerError, cannot_write
 from sequences.download.fetching import fetch
 from sequences.download.local_sequences import LocalSequences
-from sequences.download.locking import locked
 from sequences.download.options import DownloadOptions, Progress
 from sequences.download.receipt import Receipt, read_receipt, write_receipt
 from sequences.download.unpacking import unpack
 from sequences.errors import SequenceError
+from sequences.file_lock import locked
 from sequences.reader import ignore_progress
 
 #: Archives, what has come of them, and receipts lie here, below the folder of a data set.

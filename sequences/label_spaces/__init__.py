@@ -12,7 +12,10 @@ from sequences.errors import SequenceError
 from sequences.model import LABEL_UNKNOWN
 from sequences.packaged_yaml import read_packaged_yaml
 
-_NAMES = ("cityscapes19", "nyu40", "nyud20", "scannet20")
+#: The label space that others are made of.
+SOURCE_SPACE = "nyu40"
+
+_NAMES = ("cityscapes19", SOURCE_SPACE, "nyud20", "scannet20")
 _Byte = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -86,7 +89,7 @@ class LabelSpace(BaseModel):
         """
         table = np.full(256, LABEL_UNKNOWN, np.uint8)
         for entry in self.classes:
-            sources = (entry.id,) if self.name == "nyu40" else entry.from_nyu40
+            sources = (entry.id,) if self.name == SOURCE_SPACE else entry.from_nyu40
             if not sources:
                 raise SequenceError(
                     f"label space '{self.name}': class '{entry.name}' does not say from_nyu40"
@@ -103,3 +106,21 @@ def load_label_space(name: str) -> LabelSpace:
         UnknownNameError: There is none of that name; the message lists what there is.
     """
     return read_packaged_yaml(__name__, "label space", name, _NAMES, LabelSpace)
+
+
+def label_table(source: LabelSpace, target: LabelSpace) -> NDArray[np.uint8]:
+    """A table from ids of one space to ids of another, uint8 [256]; 255 where the other has no such class.
+
+    Raises:
+        SequenceError: They are different spaces, and the first is not NYU-40 or the other is not made of it.
+    """
+    if source.name == target.name:
+        table = np.full(256, LABEL_UNKNOWN, np.uint8)
+        ids = [entry.id for entry in source.classes]
+        table[ids] = ids
+        return table
+    if source.name != SOURCE_SPACE:
+        raise SequenceError(
+            f"only {SOURCE_SPACE} is mapped to other label spaces, and not '{source.name}' to '{target.name}'"
+        )
+    return target.from_nyu40()

@@ -16,8 +16,8 @@ from sequences.synthetic.parameters import PathKind, SyntheticParameters
 MAXIMUM_SPEED = 1.0
 MAXIMUM_TURN_RATE_DEG = 70.0
 
-# Camera axes (x right, y down, z forward) in the body frame (x forward, y left, z up).
-_CAMERA_IN_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+#: Camera axes (x right, y down, z forward) in the body frame (x forward, y left, z up).
+CAMERA_IN_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 _STEP = 0.01
 _CORNER_RADIUS = 0.28
 _KNOTS_PER_SECOND = 10.0
@@ -83,11 +83,11 @@ class CameraPath:
         omega, alpha = _body_rates(state[:, 3:], rates[:, 3:], changes[:, 3:])
         return Motion(
             positions=state[:, :3],
-            rotations=body_rotation @ _CAMERA_IN_BODY,
+            rotations=body_rotation @ CAMERA_IN_BODY,
             velocities=rates[:, :3],
             accelerations=changes[:, :3],
-            angular_velocities=omega @ _CAMERA_IN_BODY,
-            angular_accelerations=alpha @ _CAMERA_IN_BODY,
+            angular_velocities=omega @ CAMERA_IN_BODY,
+            angular_accelerations=alpha @ CAMERA_IN_BODY,
         )
 
 

@@ -182,6 +182,8 @@ def test_a_module_that_peeks_is_shown_nothing(room):
     [
         (["nowhere", "--module", "constant:2"], SequenceError, "nowhere"),
         (["room", "--module", "nothing"], SequenceError, "unknown perception module 'nothing'"),
+        # Before sequences are looked for, which may have to be generated.
+        (["nowhere", "--module", "nothing"], SequenceError, "unknown perception module 'nothing'"),
         (["room", "--module", "constant"], PerceptionError, "needs a distance"),
         (
             ["room", "--module", "constant:2", "--min-depth", "9", "--max-depth", "3"],
@@ -199,12 +201,17 @@ def test_a_mistake_is_a_sentence(room, arguments, error, words):
 @pytest.fixture
 def held_out_boxes(tmp_path, monkeypatch):
     """A configuration that holds out views of boxes, each by a camera of its own."""
+    return holding_out_boxes(tmp_path, monkeypatch)
+
+
+def holding_out_boxes(tmp_path, monkeypatch, kind="boxes"):
+    """Such a configuration, with boxes that go by the name of another source."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(VIEW_SOURCES, "load", lambda name: ZoomedBoxViews)
     config = {
         "network": small(),
-        "data": {"kind": "boxes"},
-        "evaluation": {"kind": "boxes", "parameters": {"count": 6}},
+        "data": {"kind": kind},
+        "evaluation": {"kind": kind, "parameters": {"count": 6}},
         "steps": 1,
         "batch_size": 1,
     }
@@ -238,6 +245,28 @@ def test_held_out_views_are_compared_each_with_its_own_camera(held_out_boxes, tm
     assert found["scale_drift"] is None
     assert found["together"]["semantics"]["label_space"] == "nyu40"
     assert "no frame has a ground-truth pose" in said.output
+
+
+@pytest.mark.parametrize(("kind", "other"), [("nyudv2", False), ("boxes", True), ("scannet25k", True)])
+def test_only_views_of_the_published_data_are_not_called_other_data(kind, other, tmp_path, monkeypatch):
+    config = holding_out_boxes(tmp_path, monkeypatch, kind)
+    output = tmp_path / "out"
+    said = run("--held-out", config, "--module", "constant:2", "--published", "nyudv2", "--output", output)
+    assert said.exit_code == 0, said.output
+    for text in (said.output, (output / "evaluation.md").read_text()):
+        assert "M2H-MX-L" in text
+        assert ("Ours are of other data" in text) == other
+
+
+def test_an_unknown_module_is_told_before_views_are_made(held_out_boxes, monkeypatch):
+    def prepare(source, progress, processes):
+        pytest.fail("views were made")
+
+    monkeypatch.setattr(BoxViews, "prepare", prepare)
+    with pytest.raises(SequenceError, match="unknown perception module 'nothing'"):
+        run("--held-out", held_out_boxes, "--module", "nothing")
+    with pytest.raises(PerceptionError, match="needs a distance"):
+        run("--held-out", held_out_boxes, "--module", "constant")
 
 
 def test_sequences_and_held_out_views_are_not_evaluated_together(held_out_boxes, room):

@@ -11,7 +11,10 @@ from hypothesis.extra.numpy import arrays
 from perception.errors import PerceptionError
 from perception.evaluation import evaluation_options
 from perception.evaluation.depth import DepthScore
-from perception.evaluation.ratio_histogram import RESOLUTION, RatioHistogram
+from perception.evaluation.ratio_histogram import RatioHistogram
+
+#: How wide a bin is at most, as a part of the ratio.
+RESOLUTION = 0.00025
 
 
 def image(*rows):
@@ -76,6 +79,14 @@ def test_scaling_follows_the_median_and_every_figure_is_of_the_scaled_prediction
     ):
         for name in ("rmse", "abs_rel", "log10", "rmse_log", "delta1", "delta2", "delta3"):
             assert getattr(scaled, name) == pytest.approx(getattr(plain, name), rel=1e-6, abs=1e-9), name
+
+
+def test_the_scale_is_the_median_over_pixels_and_not_over_frames():
+    twice, right = (image([1, 2, 3, 4, 5]), image([2, 4, 6, 8, 10])), (image([3]), image([3]))
+    found = scored(twice, right, right)
+    assert found.scale == pytest.approx(0.5)
+    assert found.pooled_after_scaling.abs_rel == pytest.approx(2 * 0.5 / 7)
+    assert found.mean_over_frames_after_scaling.abs_rel == pytest.approx(2 * 0.5 / 3)
 
 
 def test_pixels_without_prediction_lower_coverage_and_no_error():

@@ -6,7 +6,7 @@ from evaluated_room import EvaluatedRoom, depth_of, evaluate, module_class
 
 from perception.errors import ModuleFailedError, PerceptionError
 from perception.evaluation.edges import semantic_edges
-from perception.evaluation.surface_normals import normals_from_depth
+from perception.evaluation.surface_normals import true_normals
 from perception.module import Prediction
 from perception.sensor import SensorModule
 from sequences.errors import SequenceError
@@ -43,7 +43,7 @@ def test_every_task_is_compared_when_a_module_knows_it_all(monkeypatch):
             depth=np.float32(1.1) * depth,
             semantics=load_label_space("nyud20").from_nyu40()[labels],
             label_space="nyud20",
-            normals=normals_from_depth(depth, room.info.intrinsics),
+            normals=true_normals(depth, room.info.intrinsics),
             edges=semantic_edges(labels).astype(np.float32),
         )
 
@@ -55,6 +55,22 @@ def test_every_task_is_compared_when_a_module_knows_it_all(monkeypatch):
     assert (found.normals.mean_deg, found.normals.coverage) == (pytest.approx(0, abs=1e-6), 1)
     assert found.edges.ods_f > 0.95
     assert found.absent == {"consistency (a second)": "no two evaluated frames are so far apart in time"}
+
+
+def test_true_normals_of_what_is_out_of_range_do_not_count(monkeypatch):
+    room = EvaluatedRoom(frames=1)
+    (depth,) = room.depth
+    nearest, farthest = np.quantile(depth, [0.2, 0.8])
+
+    def wrong_out_of_range(frame):
+        normals = true_normals(depth, room.info.intrinsics)
+        normals[(depth < nearest) | (depth > farthest)] *= -1
+        return Prediction(normals=normals)
+
+    kind = module_class(wrong_out_of_range, ("normals",))
+    found = evaluate(monkeypatch, room, kind, min_depth=nearest, max_depth=farthest).together.normals
+    assert found.mean_deg < 1
+    assert found.within_30 == 1
 
 
 def test_holes_lower_coverage_frame_by_frame(monkeypatch):

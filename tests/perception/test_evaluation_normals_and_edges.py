@@ -8,7 +8,7 @@ from seen_room import CAMERA, camera_path, view
 from perception.errors import ModuleFailedError
 from perception.evaluation.edges import EdgeScore, semantic_edges
 from perception.evaluation.normals import NormalsScore
-from perception.evaluation.surface_normals import normals_from_depth
+from perception.evaluation.surface_normals import true_normals
 
 SHAPE = (CAMERA.height, CAMERA.width)
 
@@ -43,7 +43,7 @@ def everywhere(normal):
 def test_a_plane_has_its_normal_at_every_pixel_but_the_border(normal):
     depth = plane_depth(unit(*normal))
     seen = (depth > 0) & (depth < 50)
-    found = normals_from_depth(np.where(seen, depth, np.float32(0)), CAMERA)
+    found = true_normals(np.where(seen, depth, np.float32(0)), CAMERA)
     has = found.any(axis=-1)
     np.testing.assert_allclose(found[has], np.broadcast_to(unit(*normal), found[has].shape), atol=2e-3)
     assert has[20:-20, 20:-20][seen[20:-20, 20:-20]].mean() > 0.9
@@ -53,7 +53,7 @@ def test_true_normals_point_towards_the_camera_and_are_missing_at_edges_and_hole
     _, whole, _ = view(camera_path(2)[0])
     depth = whole.copy()
     depth[50:60, 20:30] = 0
-    found = normals_from_depth(depth, CAMERA)
+    found = true_normals(depth, CAMERA)
     rows, columns = np.indices(SHAPE)
     rays = np.stack([columns, rows, np.ones(SHAPE)], axis=-1) @ np.linalg.inv(CAMERA.matrix()).T
     has = found.any(axis=-1)
@@ -69,7 +69,7 @@ def test_true_normals_point_towards_the_camera_and_are_missing_at_edges_and_hole
 def test_a_single_row_of_depth_fixes_no_plane():
     depth = np.zeros(SHAPE, np.float32)
     depth[60] = 2
-    assert not normals_from_depth(depth, CAMERA).any()
+    assert not true_normals(depth, CAMERA).any()
 
 
 def test_a_turn_of_all_normals_is_their_mean_and_median_angle():

@@ -96,7 +96,7 @@ def test_both_can_be_compared_in_a_third_space():
 @pytest.mark.parametrize(
     ("truth", "predicted", "wanted", "words"),
     [
-        ("scannet20", "nyud20", None, "only labels of nyu40 can be turned into others"),
+        ("scannet20", "nyud20", None, "only nyu40 is mapped to other label spaces"),
         ("nyu40", "cityscapes19", None, "does not say from_nyu40"),
         ("nyu40", "nyu40", "nyu41", "unknown label space 'nyu41'.*Did you mean"),
     ],

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evaluated_room import EvaluatedRoom, depth_of, evaluate, module_class
+from seen_room import CAMERA
 
 from perception.evaluation.latency import latency_figures
 from perception.evaluation.scale_drift import scale_drift, summarise_drift
 from perception.guarded import GuardedModule
 from perception.module import Prediction
+from sequences.model import GroundTruth
 
 
 def consistency(evaluation, gap):
@@ -75,6 +77,60 @@ def test_frames_that_see_nothing_in_common_are_no_pairs_to_compare(monkeypatch):
     assert each.sensor.pairs == 23
 
 
+def strip(columns):
+    """Depth of so many columns in odd frames, and of all in the others."""
+
+    def change(depth, index):
+        seen = np.zeros_like(depth)
+        seen[:, 60 : 60 + columns] = depth[:, 60 : 60 + columns]
+        return seen if index % 2 else depth
+
+    return change
+
+
+def test_a_hundredth_of_the_pixels_in_common_makes_a_pair_and_less_does_not(monkeypatch):
+    room = EvaluatedRoom()
+    # A frame has 160 columns.
+    few, many = (evaluate(monkeypatch, room, depth_of(room, strip(columns))) for columns in (1, 5))
+    assert consistency(many, "next frame").predicted.pairs == 23
+    # Pairs that begin with an odd frame move few pixels, and nearly all of them land where there is depth.
+    assert consistency(few, "next frame").predicted.pairs == 11
+
+
+def test_a_few_dozen_pixels_in_common_are_needed_however_few_are_moved(monkeypatch):
+    room = EvaluatedRoom()
+
+    def dots(count):
+        def change(depth, index):
+            seen = np.zeros_like(depth)
+            seen.flat[:count] = depth.flat[:count]
+            return depth if index % 2 else seen
+
+        return change
+
+    assert consistency(evaluate(monkeypatch, room, depth_of(room, dots(40))), "next frame").predicted is None
+
+
+@pytest.mark.parametrize(("rows", "compared"), [(10, False), (60, True)])
+def test_enough_must_be_in_common_with_a_camera_that_stands_still_too(monkeypatch, rows, compared):
+    room = EvaluatedRoom(frames=2)
+    # The camera goes to the right, so that a wall at 2 m moves by 25 pixels to the left.
+    positions = np.array([[0, 0, 0], [25 * 2 / CAMERA.fx, 0, 0]])
+    truth = GroundTruth(room.info.timestamps_ns, positions, np.tile([0.0, 0, 0, 1], (2, 1)))
+    room.ground_truth = lambda: truth
+
+    def wall(depth, index):
+        seen = np.zeros_like(depth)
+        seen[:, 75:95] = 2
+        if index == 0:
+            return np.roll(seen, 25, axis=1)
+        seen[:rows, 100] = 2
+        return seen
+
+    found = consistency(evaluate(monkeypatch, room, depth_of(room, wall)), "next frame").predicted
+    assert (found is not None) == compared
+
+
 def test_prediction_is_compared_between_frames_where_the_sequence_has_no_depth(monkeypatch):
     room = EvaluatedRoom(has_depth=False)
     found = evaluate(monkeypatch, room, depth_of(room, lambda depth, index: depth))
@@ -118,6 +174,20 @@ def test_single_wild_frames_move_neither_trend_nor_robust_deviation():
     assert (found.trend_per_minute, found.spread, found.frame_to_frame) == (0, 0, 0)
     assert found.frame_to_frame_rms > 0.1
     assert (found.path_m, found.trend_per_metre) == (None, None)
+
+
+def test_only_neighbours_among_the_evaluated_frames_are_a_step_from_frame_to_frame(monkeypatch):
+    found = scale_drift([1.0, 1.0, None, 2.0, 2.0, None, 4.0], np.arange(7.0), [None] * 7)
+    assert (found.frames, found.frame_to_frame, found.frame_to_frame_rms) == (5, 0, 0)
+    apart = scale_drift([1.0, None, 2.0], np.arange(3.0), [None, 0.0, 1.0])
+    assert (apart.frames, apart.seconds, apart.frame_to_frame, apart.frame_to_frame_rms) == (2, 2, None, None)
+    assert (apart.ratio, apart.path_m) == (pytest.approx(np.sqrt(2)), None)
+    assert scale_drift([None, None], [0.0, 1.0], [0.0, 1.0]) is None
+    room = EvaluatedRoom()
+    scales = {index: 0.0 if index % 3 == 2 else 1 + index // 3 for index in range(24)}
+    steps = evaluate(monkeypatch, room, depth_of(room, lambda depth, index: scales[index] * depth))
+    drift = steps.sequences[0].drift
+    assert (drift.frames, drift.frame_to_frame_rms) == (16, pytest.approx(0, abs=1e-6))
 
 
 def test_noise_of_known_size_is_found_as_its_standard_deviation():

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -216,6 +218,15 @@ def test_a_prediction_is_not_used_for(other, directory):
     guarded(Network(), cache).predict(frame())
     network = other.get("network", Network())
     guarded(network, cache, other.get("sequence", SEQUENCE)).predict(other.get("frame", frame()))
+    assert network.asked == 1
+
+
+@pytest.mark.parametrize("package", [np, cv2, PIL], ids=["numpy", "OpenCV", "Pillow"])
+def test_another_version_of_what_images_pass_through_is_another_prediction(package, directory, monkeypatch):
+    cache, network = PredictionCache(directory), Network()
+    guarded(Network(), cache).predict(frame())
+    monkeypatch.setattr(package, "__version__", "0.0.1")
+    guarded(network, cache).predict(frame())
     assert network.asked == 1
 
 

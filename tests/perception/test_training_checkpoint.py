@@ -1,6 +1,7 @@
 """Runs that stop, are killed and go on: the same tensors as of one that did not, bit for bit."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import training_boxes
-from training_boxes import config_of, data_of
+from training_boxes import config_of, data_of, seen_by
 
 from perception.training.checkpoint import (
     CheckpointError,
@@ -19,9 +20,10 @@ from perception.training.checkpoint import (
 )
 from perception.training.configuration import TrainingConfigurationError
 from perception.training.failures import TrainingError
-from perception.training.log import read_log
+from perception.training.log import TrainingLog, read_log
 from perception.training.loop import CHECKPOINTS, TrainingData, train
 from perception.training.seams import TrainingListener
+from perception.weights import tensors_digest
 
 
 def process(directory, begin_or_resume, steps, save_every=100, launcher=()):
@@ -109,9 +111,17 @@ def test_two_processes_have_the_same_weights_and_other_batches_than_one(straight
     state = newest(tmp_path)
     assert state["step"] == 6
     assert [row["step"] for row in read_log(tmp_path)] == [1, 2, 3, 4, 5, 6]
-    name = "decoder.register_blocks.0.mamba.in_proj.weight"
-    assert not torch.equal(state["network"][name], newest(straight)["network"][name])
     config = config_of(accumulation=2)
+    first, second = seen_by(tmp_path, 0), seen_by(tmp_path, 1)
+    assert len(first) == 6
+    assert [row["weights"] for row in first] == [row["weights"] for row in second]
+    assert first[-1]["weights"] == tensors_digest(state["network"])
+    assert first[-1]["weights"] != tensors_digest(newest(straight)["network"])
+    # The first one sees what one alone would see.
+    batches = data_of(config).batches(config.seed)
+    assert first[0]["names"] == [*batches.batch(0).names, *batches.batch(1).names]
+    assert all(one["names"] != other["names"] for one, other in zip(first, second, strict=True))
+    assert all(one["chance"] != other["chance"] for one, other in zip(first, second, strict=True))
     with pytest.raises(TrainingError, match="begun with 2 processes"):
         train(config, data_of(config), tmp_path, resume=True)
 
@@ -156,13 +166,32 @@ def test_a_checkpoint_that_would_run_code_is_not_read(tmp_path):
 def test_a_checkpoint_that_cannot_be_written_leaves_nothing_and_harms_no_other(tmp_path):
     write_checkpoint(tmp_path, 1, {"x": torch.ones(3)})
 
-    class Unwritable:
-        def __reduce__(self):
-            raise RuntimeError("the disk is full")
-
-    with pytest.raises(CheckpointError, match="the disk is full"):
-        write_checkpoint(tmp_path, 2, {"x": Unwritable()})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python ignores the signal that comes with it, so that writing fails as on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"cannot write .*step-00000002\.pt: File too large"):
+            write_checkpoint(tmp_path, 2, {"x": torch.ones(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.pt"]
+
+
+def test_a_log_that_cannot_be_written_is_an_error_of_one_sentence(tmp_path):
+    log = TrainingLog(tmp_path, 0, tensorboard=False)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"cannot write the log in .*: File too large"), log:
+            log.add("training", 1, {"loss": 1.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_file_in_the_place_of_tensorboards_folder_is_an_error_of_one_sentence(tmp_path):
+    (tmp_path / "tensorboard").write_text("mine")
+    with pytest.raises(TrainingError, match=r"cannot write the log in .*: File exists"):
+        TrainingLog(tmp_path, 0, tensorboard=True)
 
 
 def test_there_must_be_something_to_resume(tmp_path):

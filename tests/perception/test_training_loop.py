@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from perception.m2hmx.configuration import load_preset
 from perception.m2hmx.network import M2HMX
 from perception.m2hmx.weights import load_network, read_info
 from perception.training.averaging import averaged_network
+from perception.training.checkpoint import checkpoint_files
 from perception.training.configuration import (
     DataChoice,
     TrainingConfigurationError,
@@ -32,9 +34,9 @@ from perception.training.processes import Processes
 from perception.training.seams import TrainingListener
 from perception.training.validation import validate
 from perception.training.view_sources import VIEW_SOURCES, make_source
-from sequences.errors import UnknownNameError
+from sequences.errors import SequenceError, UnknownNameError
 
-EVALUATION = {"kind": "boxes", "views": 3}
+EVALUATION = {"kind": "boxes", "parameters": {"seed": 1}, "views": 3}
 
 
 class Notes(TrainingListener):
@@ -89,7 +91,7 @@ def test_the_weights_of_the_end_are_the_average_and_say_where_they_come_from(tmp
     assert sorted(notes.evaluations) == [4, 6]
     placement = choose_placement(InferenceOptions(device="cpu"))
     network = load_network(info, network_config).to(memory_format=torch.channels_last)
-    found = validate(network, BoxViews(4, seed=1), 3, placement, lambda *_: None)
+    found = validate(network, BoxViews(4, seed=1), 3, placement)
     assert found == notes.evaluations[6]
     assert 0 < found["abs_rel"] < 10
     assert 0 <= found["miou"] <= 1
@@ -131,7 +133,7 @@ def test_a_network_that_says_the_truth_is_given_full_marks():
             }
 
     placement = choose_placement(InferenceOptions(device="cpu"))
-    found = validate(Oracle(), source, None, placement, lambda *_: None)
+    found = validate(Oracle(), source, None, placement)
     assert found == {"abs_rel": 0.0, "rmse": 0.0, "delta1": 1.0, "miou": 1.0}
 
 
@@ -239,6 +241,59 @@ def test_a_directory_with_a_run_is_not_overwritten(tmp_path):
         train(config, data_of(config), tmp_path)
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "log.jsonl", "tensorboard"])
+def test_files_of_somebody_elses_are_not_overwritten(name, tmp_path):
+    (tmp_path / name).write_text("mine")
+    config = config_of(steps=3)
+    with pytest.raises(TrainingError, match=f"{name} is there already"):
+        train(config, data_of(config), tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_two_trainings_do_not_work_in_one_directory(tmp_path):
+    class Second(TrainingListener):
+        def trained(self, step, steps, report):
+            with pytest.raises(TrainingError, match="another training is at work in"):
+                train(config, data_of(config), tmp_path, resume=True)
+
+    config = config_of(steps=3)
+    assert train(config, data_of(config), tmp_path, listener=Second()).step == 3
+
+
+def test_an_evaluation_that_fails_takes_no_step_with_it(tmp_path):
+    class Unreadable(BoxViews):
+        def view(self, index):
+            raise SequenceError("the file is damaged")
+
+    config = config_of(steps=4, evaluation=EVALUATION, evaluate_every=4, save_every=4)
+    data = data_of(config)
+    with pytest.raises(SequenceError, match="the file is damaged"):
+        train(config, replace(data, held_out=Unreadable()), tmp_path)
+    assert [file.name for file in checkpoint_files(tmp_path / "checkpoints")] == ["step-00000004.pt"]
+
+
+def test_images_of_which_a_border_is_not_seen_are_refused_before_data_is_prepared(tmp_path):
+    prepared = []
+    config = config_of(steps=3)
+    data = replace(data_of(config), image_sizes=((32, 48), (40, 48)), prepare=prepared.append)
+    with pytest.raises(
+        TrainingConfigurationError, match=r"images of 40x48 pixels .* 32x48; correct image_size"
+    ):
+        train(config, data, tmp_path)
+    assert not prepared
+
+
+def test_data_is_prepared_when_nothing_else_can_be_wrong(tmp_path):
+    prepared = []
+    config = config_of(steps=3)
+    data = replace(data_of(config), prepare=prepared.append)
+    train(config, data, tmp_path)
+    assert len(prepared) == 1
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train(config, data, tmp_path)
+    assert len(prepared) == 1
+
+
 def test_without_tensorboard_one_sentence_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     config = config_of(tensorboard=True)
@@ -304,15 +359,41 @@ def test_batches_that_another_process_reads_ahead_give_the_same_weights(boxes_by
     for workers in (0, 1):
         config = config_of(workers=workers, evaluation=EVALUATION)
         directory = tmp_path / str(workers)
-        train(config, training_data(config, lambda *_: None), directory, stop_after=3)
-        train(config, training_data(config, lambda *_: None), directory, resume=True)
+        train(config, training_data(config), directory, stop_after=3)
+        train(config, training_data(config), directory, resume=True)
         digests.append(read_info(directory / WEIGHTS_FILE)[0].digest)
     assert digests[0] == digests[1]
 
 
 def test_a_wrong_setting_of_batches_is_named(boxes_by_name):
     with pytest.raises(TrainingConfigurationError, match=r"batches\.augmentations: "):
-        training_data(config_of(batches={"augmentations": None}), lambda *_: None)
+        training_data(config_of(batches={"augmentations": None}))
+
+
+def test_what_is_trained_on_is_not_held_out():
+    flats = {"kind": "synthetic", "parameters": {"scenes": 3}}
+    with pytest.raises(
+        TrainingConfigurationError, match=r"3 of what its views show .* such as synthetic flat 1000000"
+    ):
+        training_data(config_of(data=flats, evaluation=flats))
+    held_out = {"kind": "synthetic", "parameters": {"scenes": 3, "part": "held_out"}}
+    assert training_data(config_of(data=flats, evaluation=held_out)).held_out is not None
+
+
+def test_the_views_themselves_are_not_held_out_either(boxes_by_name):
+    with pytest.raises(TrainingConfigurationError, match="those that are trained on"):
+        training_data(config_of(evaluation={"kind": "boxes"}))
+
+
+def test_held_out_views_that_cannot_be_compared_are_found_out_before_the_first_step(monkeypatch):
+    class CityBoxes(BoxViews):
+        label_space = "cityscapes19"
+
+    monkeypatch.setattr(VIEW_SOURCES, "load", {"boxes": BoxViews, "city": CityBoxes}.__getitem__)
+    with pytest.raises(TrainingConfigurationError, match=r"evaluation: .*cityscapes19.* cannot be compared"):
+        training_data(config_of(evaluation={"kind": "city", "parameters": {"seed": 1}}))
+    with pytest.raises(TrainingConfigurationError, match="evaluation: 'boxes' has no views"):
+        training_data(config_of(evaluation={"kind": "boxes", "parameters": {"count": 0}}))
 
 
 def test_an_unknown_source_is_named():

@@ -1,8 +1,11 @@
 """A tiny training for tests: a source of boxes before a wall, batches of it, and a small network.
 
-Run as a script it trains in the directory it is given, and can be killed or made to stop.
+Run as a script it trains in the directory it is given, and can be killed or made to stop; several processes
+write down what each of them sees and has.
 """
 
+import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +18,14 @@ from torch import Tensor
 
 from perception.inference.images import network_input
 from perception.m2hmx.module import image_contract
+from perception.training import loop
 from perception.training.configuration import TrainingConfig, make_training_config
+from perception.training.learner import Learner
 from perception.training.loop import TrainingData, train
 from perception.training.seams import TrainingListener
 from perception.training.targets import Targets
 from perception.training.views import View, ViewSource
+from perception.weights import tensors_digest
 from sequences.model import Intrinsics
 
 HEIGHT, WIDTH = 32, 64
@@ -148,7 +154,33 @@ class _Telling(TrainingListener):
         print(step, flush=True)  # noqa: T201
 
 
+def seen_by(directory: Path, rank: int) -> list[dict[str, Any]]:
+    """What a process of several wrote down of every step."""
+    return [json.loads(line) for line in _notes(directory, rank).read_text().splitlines()]
+
+
+def _notes(directory: Path, rank: int) -> Path:
+    return directory / f"seen-by-{rank}.jsonl"
+
+
+class _NotingLearner(Learner):
+    """Writes down the images of every step, what chance was drawn from last, and the weights after it."""
+
+    def step(self, step, batches):
+        report = super().step(step, batches)
+        row = {
+            "names": [name for batch in batches for name in batch.names],
+            "chance": torch.initial_seed(),
+            "weights": tensors_digest(self.network.state_dict()),
+        }
+        with _notes(Path(sys.argv[1]), int(os.environ["RANK"])).open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        return report
+
+
 if __name__ == "__main__":
+    if "RANK" in os.environ:
+        loop.Learner = _NotingLearner
     # DIRECTORY begin|resume STEPS [SAVE_EVERY]
     config = config_of(steps=int(sys.argv[3]), save_every=int(sys.argv[4]), accumulation=2)
     outcome = train(

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, FiniteFloat
 
 from perception.settings import Settings
-from perception.training.datasets.parameters import (
+from perception.training.datasets.folders import (
     below_data_directory,
-    checked_parameters,
     listing_digest,
     require_folder,
     require_view,
 )
+from perception.training.source_parameters import checked_parameters
 from perception.training.views import View, ViewSource
 from sequences.errors import DataFileError
 from sequences.images import read_depth, read_labels, read_rgb
@@ -164,6 +164,10 @@ class CityscapesViews(ViewSource):
             depth=_depth(files.disparity, index, lens.fx * camera.extrinsic.baseline),
             labels=self._labels[ids],
         )
+
+    def subjects(self) -> frozenset[str]:
+        """The images."""
+        return frozenset(f"Cityscapes image {view.rgb.stem}" for view in self._views)
 
     def identity(self) -> dict[str, object]:
         """The part, and names and sizes of all files."""

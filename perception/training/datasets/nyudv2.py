@@ -18,13 +18,13 @@ from scipy.io import loadmat
 
 from perception.settings import Settings
 from perception.training.augmentation import cropped
-from perception.training.datasets.parameters import (
+from perception.training.datasets.folders import (
     below_data_directory,
-    checked_parameters,
     listing_digest,
     require_folder,
     require_view,
 )
+from perception.training.source_parameters import checked_parameters
 from perception.training.views import View, ViewSource
 from sequences.errors import DataFileError, SequenceError
 from sequences.label_spaces import load_label_space
@@ -134,6 +134,10 @@ class NyudV2Views(ViewSource):
             labels=self._labels[labels],
         )
         return whole if self.settings.crop is None else cropped(whole, *_PROJECTION_MASK)
+
+    def subjects(self) -> frozenset[str]:
+        """The images."""
+        return frozenset(f"NYU Depth V2 image {place}" for place in self._places)
 
     def identity(self) -> dict[str, object]:
         """Parameters but for the folder, the files, and which images and classes they say."""

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perception.settings import Settings
-from perception.training.datasets.parameters import (
+from perception.training.datasets.folders import (
     below_data_directory,
-    checked_parameters,
     listing_digest,
     require_folder,
     require_view,
 )
+from perception.training.source_parameters import checked_parameters
 from perception.training.views import View, ViewSource
 from sequences.errors import DataFileError
 from sequences.numbered_frames import numbered_files
@@ -102,6 +102,10 @@ class ScanNet25kViews(ViewSource):
         scene = _opened(wanted.scene, self.settings.label_space)
         frame = scene.frame(wanted.position)
         return View(frame.rgb, scene.info.intrinsics, frame.depth, frame.labels)
+
+    def subjects(self) -> frozenset[str]:
+        """The rooms: scene0000_00 and scene0000_01 are two scans of one."""
+        return frozenset(f"ScanNet {frame.scene.name.partition('_')[0]}" for frame in self._frames)
 
     def identity(self) -> dict[str, object]:
         """The label space, and names and sizes of all images; which scenes there are is in the names."""

@@ -1,7 +1,7 @@
 """The losses of M2H-MX: one file per task, consistency between tasks, and how they are balanced.
 
-The authors' loss bodies are not released. What is theirs and what is our choice stands in docs/m2hmx.md.
-The settings need no torch; it is imported when the loss is first asked for.
+The authors' loss bodies are not released. What is theirs and what is our choice stands in
+docs/training.md#losses. The settings need no torch; it is imported when the loss is first asked for.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -9,11 +9,10 @@ from scipy.spatial.transform import Rotation
 
 from perception.training.synthetic_views.settings import SyntheticViewSettings
 from sequences.errors import SequenceError
+from sequences.synthetic.camera_path import CAMERA_IN_BODY
 from sequences.synthetic.ray_casting import ray_casting_scene
 from sequences.synthetic.scene import Scene
 
-# Camera axes (x right, y down, z forward) in the body's (x forward, y left, z up).
-_CAMERA_IN_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 # Half of the cameras stand about the path through the flat, so that doorways have their share.
 _NEAR_PATH = 0.5
 _PATH_SPREAD_M = 0.25
@@ -35,7 +34,7 @@ def random_poses(
         pitch = -math.radians(rng.uniform(*settings.pitch_deg))
         roll = math.radians(rng.uniform(-settings.roll_deg, settings.roll_deg))
         pose = np.eye(4)
-        pose[:3, :3] = Rotation.from_euler("ZYX", [yaw, pitch, roll]).as_matrix() @ _CAMERA_IN_BODY
+        pose[:3, :3] = Rotation.from_euler("ZYX", [yaw, pitch, roll]).as_matrix() @ CAMERA_IN_BODY
         pose[:3, 3] = position
         yield pose
 

@@ -1,11 +1,9 @@
 """Makes the files of views: each once, whoever wants it, and again when it is damaged."""
 
-import fcntl
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from perception.training.synthetic_views.rendering import render_views
 from perception.training.synthetic_views.settings import SyntheticViewSettings
 from perception.training.synthetic_views.shards import damage_of, write_shard
 from sequences.errors import SequenceError
+from sequences.file_lock import locked
 from sequences.synthetic.writer import Progress
 
 _log = logging.getLogger(__name__)
@@ -28,8 +27,8 @@ def shard_path(directory: Path, seed: int) -> Path:
 def ensure_shard(directory: Path, seed: int, settings: SyntheticViewSettings, *, wait: bool = True) -> bool:
     """Make the file of a flat unless it is there and whole.
 
-    A lock that ends with its process keeps others from doing the same work. A damaged file is named in the
-    log and made anew; who has it open goes on with the old one.
+    A lock keeps others from doing the same work. A damaged file is named in the log and made anew; who has
+    it open goes on with the old one.
 
     Args:
         directory: Of all files with these settings.
@@ -46,9 +45,7 @@ def ensure_shard(directory: Path, seed: int, settings: SyntheticViewSettings, *,
     path = shard_path(directory, seed)
     try:
         (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
-        with _locked(directory / _LOCKS / f"{seed}", wait=wait) as held:
-            if not held:
-                return False
+        with locked(directory / _LOCKS / f"{seed}", _go_on_waiting if wait else _wait_no_longer):
             if path.exists():
                 damage = damage_of(path, settings.views_per_scene)
                 if damage is None:
@@ -58,6 +55,8 @@ def ensure_shard(directory: Path, seed: int, settings: SyntheticViewSettings, *,
             for abandoned in directory.glob(f"{path.name}.*.part"):
                 abandoned.unlink(missing_ok=True)
             write_shard(path, render_views(seed, settings))
+    except _BusyError:
+        return False
     except OSError as error:
         raise SequenceError(f"'{path}' cannot be made: {error.strerror or error}") from error
     return True
@@ -116,12 +115,13 @@ def _attempts(directory: Path, settings: SyntheticViewSettings, processes: int) 
                 job.cancel()
 
 
-@contextmanager
-def _locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold a lock that the operating system releases even when the process is killed; says whether."""
-    with path.open("w") as file:
-        held = False
-        with suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            held = True
-        yield held
+class _BusyError(Exception):
+    """Another process makes the file."""
+
+
+def _wait_no_longer() -> None:
+    raise _BusyError
+
+
+def _go_on_waiting() -> None:
+    """There is nothing to do meanwhile."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from perception.training.exposure import colour_gains
 from perception.training.synthetic_views.cameras import random_poses
 from perception.training.synthetic_views.settings import SyntheticViewSettings
 from perception.training.views import View
@@ -18,7 +19,6 @@ _PURPOSE = 0x56494557
 # How long the path through the flat takes; its pace matters to nobody here but must be possible.
 _SECONDS = 150
 _MOST_WALKERS = 3
-_DISPLAY_GAMMA = 2.2
 # A class is seen from this share of the image on.
 _SEEN = 0.005
 # Something nearer than this covers a part of the image: a person whom the camera stands in.
@@ -115,6 +115,5 @@ def _exposed(
 ) -> NDArray[np.uint8]:
     """Eight-bit colours with an exposure and a white balance of chance."""
     stops = rng.uniform(*settings.exposure_stops)
-    red, blue = 1 + settings.white_balance * rng.uniform(-1, 1, 2)
-    gains = 2 ** (stops / _DISPLAY_GAMMA) * np.array([red, 1.0, blue])
-    return np.clip(np.rint(rgb * gains.astype(np.float32)), 0, 255).astype(np.uint8)
+    gains = colour_gains(stops, settings.white_balance, rng)
+    return np.clip(np.rint(rgb * gains), 0, 255).astype(np.uint8)

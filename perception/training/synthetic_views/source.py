@@ -1,6 +1,5 @@
 """The synthetic views as a source to train from: made when they are needed, kept in a cache."""
 
-import json
 import os
 import threading
 from collections import OrderedDict
@@ -8,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import ValidationError
 
+from perception.training.source_parameters import checked_parameters
 from perception.training.synthetic_views.making import ensure_shard, ensure_shards, shard_path
 from perception.training.synthetic_views.settings import VIEWS_VERSION, SyntheticViewSettings
 from perception.training.synthetic_views.shards import Shard
 from perception.training.views import View, ViewSource
-from sequences.errors import DataFileError, SequenceError
+from sequences.errors import DataFileError
 from sequences.synthetic.labels import LABEL_SPACE
 from sequences.synthetic.parameters import GENERATOR_VERSION
 from sequences.synthetic.writer import Progress
-from sequences.yaml_file import problems
 
 _MOST_OPEN = 16
 _DISTRIBUTION, _FOLDER = "slam-harness", "training-views"
@@ -42,12 +40,7 @@ class SyntheticViews(ViewSource):
     label_space: str | None = LABEL_SPACE
 
     def __init__(self, cache_directory: str | Path | None = None, **parameters: Any):
-        try:
-            # As JSON a list may become a tuple and a whole number a float, while "4" is no number.
-            self.settings = SyntheticViewSettings.model_validate_json(json.dumps(parameters))
-        except (TypeError, ValidationError) as error:
-            wrong = problems(error) if isinstance(error, ValidationError) else str(error)
-            raise SequenceError(f"synthetic views: {wrong}") from error
+        self.settings = checked_parameters(self.name, SyntheticViewSettings, parameters)
         cache = platformdirs.user_cache_path(_DISTRIBUTION) if cache_directory is None else cache_directory
         self.directory = Path(cache) / _FOLDER / self.settings.digest()
         self._open = _OpenShards(_MOST_OPEN)
@@ -85,6 +78,10 @@ class SyntheticViews(ViewSource):
             self._open.close(path)
             ensure_shard(self.directory, seed, self.settings)
             return self._open.shard(path).view(number)
+
+    def subjects(self) -> frozenset[str]:
+        """The flats."""
+        return frozenset(f"synthetic flat {seed}" for seed in self.settings.seeds)
 
     def identity(self) -> dict[str, object]:
         """Settings and versions; the cache decides nothing."""

@@ -1,11 +1,11 @@
-"""One process at a time works on an archive."""
+"""One process at a time: a lock on a file, which ends with the process that holds it."""
 
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sequences.download.errors import DownloadError, cannot_write
+from sequences.errors import SequenceError
 
 
 @contextmanager
@@ -16,15 +16,18 @@ def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
     Args:
         path: The lock file; made when it is not there.
-        on_wait: Called once when another process holds the lock.
+        on_wait: Called once when another process holds the lock. What it raises ends the waiting.
 
     Raises:
-        DownloadError: The file cannot be made, or the file system has no locks.
+        SequenceError: The file cannot be made, or the file system has no locks.
     """
     try:
         file = path.open("ab")
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise SequenceError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "make room or see to the permissions there, or choose another folder"
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -32,7 +35,7 @@ def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
             on_wait()
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
-            raise DownloadError(
+            raise SequenceError(
                 f"cannot lock {path}: {error.strerror}; choose a folder on another file system"
             ) from error
         yield
