@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from threadpoolctl import ThreadpoolController
+
 from perception.choice import ModuleChoice
 from perception.errors import ModuleFailedError, PerceptionError
 from perception.evaluation.label_comparison import LabelComparison, compare_labels
@@ -83,7 +85,8 @@ def evaluate_module(
 ) -> Evaluation:
     """Predict frames of sequences, and compare with their depth, labels and poses.
 
-    Frames are read between predictions, and not beside them, so that reading does not slow predicting down.
+    Frames are read between predictions, and not beside them, so that reading does not slow predicting down;
+    nor do the threads of NumPy's OpenBLAS, which go on waiting busily after each comparison: there is one.
     What is kept of a frame is a row of figures; images are kept for about a second.
 
     Args:
@@ -105,7 +108,8 @@ def evaluate_module(
     while planned:
         # A module is let go with its sequence: it may hold a whole network.
         each = planned.popleft()
-        score = _compare(each, options, progress)
+        with ThreadpoolController().select(internal_api="openblas").limit(limits=1):
+            score = _compare(each, options, progress)
         details = details or each.module.describe()
         scores.append(score)
         found.append(

@@ -20,6 +20,7 @@ from perception.inference.images import (
 from perception.inference.options import InferenceOptions, parse_options
 from perception.m2hmx.configuration import NetworkConfig
 from perception.m2hmx.network import M2HMX
+from perception.m2hmx.trained import weights_file
 from perception.m2hmx.weights import NETWORK, load_network, read_info
 from perception.mamba.selective_scan import scan_implementation
 from perception.module import PerceptionModule, Prediction
@@ -28,7 +29,7 @@ from sequences.model import Frame, Intrinsics, SequenceInfo
 
 
 class M2hmxModule(PerceptionModule):
-    """Depth and semantics by M2H-MX; ``m2hmx:FILE`` with a file of weights."""
+    """Depth and semantics by M2H-MX: m2hmx-nano, or ``m2hmx:FILE`` with a file of weights."""
 
     def __init__(self, weights: Path, options: InferenceOptions):
         self._info, self._config = read_info(weights)
@@ -41,17 +42,12 @@ class M2hmxModule(PerceptionModule):
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> "M2hmxModule":
-        """The module for a file of weights.
+        """The module for a file of weights, for weights that come with the package, or for the default ones.
 
         Raises:
             PerceptionError: There is no such file, it is of another network, or an option is wrong.
         """
-        if argument is None:
-            raise PerceptionError(
-                "it needs a file of weights, as in m2hmx:weights.safetensors; make one from a checkpoint "
-                "with: harness perception import-weights FILE --config PRESET"
-            )
-        return cls(Path(argument), parse_options(options))
+        return cls(weights_file(argument), parse_options(options))
 
     def outputs(self, sequence: SequenceInfo) -> frozenset[str]:
         """What the tasks of the network give."""

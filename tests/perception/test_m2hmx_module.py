@@ -155,8 +155,20 @@ def test_merged_adapters_predict_the_same(tmp_path):
     np.testing.assert_allclose(predict(kept.path).depth, predict(merged.path).depth, atol=1e-5)
 
 
-def test_without_a_file_it_says_how_to_make_one():
-    assert "harness perception import-weights FILE --config PRESET" in refusal(None)
+def test_without_a_file_it_runs_the_network_that_comes_with_the_package():
+    module = create_module(ModuleChoice("m2hmx"))
+    assert module.outputs(photographed()) == {"depth", "semantics"}
+    prediction = module.predict(FRAME)
+    assert prediction.depth.shape == FRAME.rgb.shape[:2]
+    assert module.describe()["weights"]["file"] == "m2hmx-nano.safetensors"
+    by_name = create_module(ModuleChoice("m2hmx", "m2hmx-nano"))
+    by_name.outputs(photographed())
+    np.testing.assert_array_equal(by_name.predict(FRAME).depth, prediction.depth)
+
+
+def test_weights_that_do_not_come_with_the_package_are_named_with_those_that_do():
+    with pytest.raises(PerceptionError, match=r"no weights 'm2hmx-giant'; .* package: m2hmx-nano; or give a"):
+        create_module(ModuleChoice("m2hmx", "m2hmx-giant"))
 
 
 def test_a_missing_file_is_named(tmp_path):
