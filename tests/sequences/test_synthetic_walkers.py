@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("open3d", reason="synthetic sequences are ray cast with Open3D")
@@ -61,7 +61,11 @@ def walks_of(seed, **mapping):
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(["tour", "orbit", "sweep"]))
 def test_walkers_keep_away_from_walls_from_the_camera_and_from_each_other(seed, kind):
-    plan, path, walks = walks_of(seed, path=kind, walkers=2, rooms=2 if kind == "tour" else 1)
+    try:
+        plan, path, walks = walks_of(seed, path=kind, walkers=2, rooms=2 if kind == "tour" else 1)
+    except SequenceError:
+        # In some rooms there is no space for two beside the camera; a test below is about these.
+        reject()
     times = np.linspace(0, path.duration, 300)
     camera = path.motion(times).positions[:, :2]
     places = [walk.positions(times) for walk in walks]
