@@ -47,6 +47,8 @@ _EXTRAS = (
     ("torch", "m2hmx", "perception module m2hmx"),
     ("timm", "m2hmx", "backbones of perception module m2hmx"),
     ("peft", "m2hmx", "LoRA adapters in perception module m2hmx"),
+    ("tensorboard", "train", "training networks"),
+    ("h5py", "nyud", "training and evaluation on NYU Depth V2"),
     ("onnxruntime", "onnx", "perception module onnx"),
     ("onnxscript", "export", "exporting networks to ONNX"),
 )
