@@ -11,7 +11,6 @@ On a CPU a run that was cut off and continued has the same weights as one that w
 same number of threads on the same machine.
 """
 
-import fcntl
 import json
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -43,6 +42,7 @@ from perception.training.seams import Batches, TrainingBatch, TrainingListener
 from perception.training.stopping import StopRequest, stop_requests
 from perception.training.validation import validate
 from perception.training.views import ViewSource
+from sequences.file_lock import locked
 
 WEIGHTS_FILE, CHECKPOINTS = "weights.safetensors", "checkpoints"
 _LOCK_FILE = ".lock"
@@ -138,17 +138,16 @@ def train(
 
 @contextmanager
 def _only_training_in(directory: Path) -> Generator[None]:
-    """Hold a directory for this process; the kernel lets go when the process ends, however it ends."""
+    """Hold a directory for this process, and do not wait for another one that does."""
+
+    def refuse() -> None:
+        raise TrainingError(f"another training is at work in {directory}; wait for it")
+
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / _LOCK_FILE).open("w")
     except OSError as error:
         raise TrainingError(f"cannot write to {directory}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TrainingError(f"another training is at work in {directory}; wait for it") from error
+    with locked(directory / _LOCK_FILE, refuse):
         yield
 
 
